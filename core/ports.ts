@@ -1,0 +1,198 @@
+/**
+ * What the core asks of the world. The store, the queue and the model implement these; tests wrap them.
+ * All times are the database's unless a name says otherwise; all ids are UUIDv7.
+ */
+import type { ApprovalStatus, Verdict } from "./approval.ts";
+import type { NewEvent, ThreadEvent } from "./events.ts";
+import type { Json, JsonObject } from "./json.ts";
+import type { ThreadState } from "./thread.ts";
+import type { Binding, ModelUsage, Sender } from "./words.ts";
+
+export interface Clock {
+  now(): Date;
+}
+
+export interface Ids {
+  /** A fresh UUIDv7. */
+  next(): string;
+  randomBytes(count: number): Uint8Array;
+}
+
+/** A message (or another outside event) on its way into the log. */
+export interface AcceptRequest {
+  /** An existing thread, or the binding that finds or founds one. */
+  target: { threadId: string } | { binding: Binding; agent: string; newThreadId: string };
+  /** Unique for each channel and account: a redelivery carries the same key. */
+  dedupe: { channel: string; account: string; key: string };
+  event: NewEvent;
+}
+
+export type AcceptResult =
+  | { outcome: "accepted" | "duplicate"; threadId: string; seq: number }
+  | { outcome: "no_thread" };
+
+/** A thread held by one worker. `fence` grows with each holder; every commit checks it. */
+export interface Lease {
+  readonly threadId: string;
+  readonly owner: string;
+  readonly fence: number;
+}
+
+export interface LeasedThread {
+  lease: Lease;
+  /** State folded through `state.seq`, which is the log's end at the time of the lease. */
+  state: ThreadState;
+}
+
+export type OutboxKind = "reply" | "approval" | "approval_update" | "question" | "notice";
+
+export interface NewOutboxEntry {
+  outboxId: string;
+  kind: OutboxKind;
+  binding: Binding;
+  /** What to say; the channel renders it. Versioned by `kind`. */
+  content: JsonObject;
+  /** Log positions of the messages that this entry is the visible outcome of. */
+  answers: number[];
+}
+
+export interface NewApproval {
+  approvalId: string;
+  callId: string;
+  tool: string;
+  args: JsonObject;
+  agent: string;
+  digest: string;
+  code: string;
+  requester: string;
+  policy: JsonObject;
+  policyVersion: string;
+  /** ISO 8601, covered by the digest. */
+  expiresAt: string | null;
+}
+
+/** Everything one decision of the loop writes, in one statement. */
+export interface Commit {
+  events: NewEvent[];
+  /** The commit applies only if the log still ends here: set it wherever an effect begins. */
+  expectedSeq?: number;
+  outbox?: NewOutboxEntry[];
+  approvals?: NewApproval[];
+  /** Marks an approved approval as used. The commit applies only if it was approved, unused, and of this digest. */
+  useApproval?: { approvalId: string; digest: string };
+  withdrawApprovals?: string[];
+  timers?: {
+    timerId: string;
+    dueAt: string;
+    kind: "wait" | "model_retry" | "approval_expiry";
+    subject: string;
+  }[];
+  modelCalls?: (ModelUsage & {
+    runId: string;
+    correlationId: string;
+    personId: string | null;
+    outcome: string;
+  })[];
+  /** The state after these events, written as cache and, when it is due, as snapshot. */
+  stateAfter: (state: ThreadState | null, events: ThreadEvent[]) => ThreadState;
+}
+
+export type CommitResult =
+  | { outcome: "committed"; events: ThreadEvent[] }
+  /** `expectedSeq` no longer holds, or the approval cannot be used: nothing was written; read on and decide again. */
+  | { outcome: "moved" };
+
+/** The log of all threads. Every write is one statement; a kill leaves it wholly done or not done. */
+export interface ThreadLog {
+  /** Safe to repeat: the dedupe key decides. @throws {ParleyError} when the database cannot store it now. */
+  accept(request: AcceptRequest): Promise<AcceptResult>;
+  /** Null when another worker holds the thread, or it does not exist. */
+  lease(threadId: string, owner: string, ttlMs: number): Promise<LeasedThread | null>;
+  /** False when the lease was lost. */
+  renew(lease: Lease, ttlMs: number): Promise<boolean>;
+  /** Events after `afterSeq`, oldest first, at most `limit`. */
+  tail(threadId: string, afterSeq: number, limit: number): Promise<ThreadEvent[]>;
+  /** @throws {StaleLeaseError} when the fence has moved on. */
+  commit(lease: Lease, state: ThreadState, commit: Omit<Commit, "stateAfter">): Promise<CommitResult>;
+  /** False when the log has grown past `seenSeq` meanwhile: the caller still holds the lease and goes on. */
+  release(lease: Lease, seenSeq: number): Promise<boolean>;
+}
+
+export interface DecisionRequest {
+  approvalId: string;
+  verdict: Verdict;
+  sender: Sender;
+  roles: readonly string[];
+  reason: string | null;
+  /** For `edit`. */
+  args: JsonObject | null;
+}
+
+export type DecisionResult =
+  | { outcome: "decided"; status: ApprovalStatus; threadId: string; seq: number }
+  /** Counted towards the quorum; `missing` further people have to agree. */
+  | { outcome: "counted"; missing: number; threadId: string; seq: number }
+  | { outcome: "already"; status: ApprovalStatus; decidedBy: string | null }
+  | { outcome: "forbidden"; reason: string }
+  | { outcome: "not_found" };
+
+/** Rings bells and nothing else: a job carries ids, never content, and losing one loses no work. */
+export interface Doorbell {
+  /** A thread has something to decide. */
+  ringThread(threadId: string): Promise<void>;
+  /** A thread has something to deliver. */
+  ringDelivery(threadId: string, delayMs?: number): Promise<void>;
+  /** A timer will be due. */
+  ringTimer(timerId: string, delayMs: number): Promise<void>;
+}
+
+/** What is shown while it happens and lost without harm: partial replies, "something changed". */
+export interface LiveSignal {
+  threadId: string;
+  kind: "changed" | "partial";
+  /** For `partial`: the reply's text so far. */
+  text?: string;
+}
+
+export interface Live {
+  publish(signal: LiveSignal): void;
+  /** Returns the unsubscribe function. */
+  subscribe(listener: (signal: LiveSignal) => void): () => void;
+}
+
+/** One question to a model: the exact messages, and the schema its answer must have. */
+export interface ModelRequest {
+  agent: string;
+  messages: readonly { role: "system" | "user" | "assistant"; content: string }[];
+  /** Strict JSON schema of the answer (an object at the root). */
+  schema: JsonObject;
+  schemaName: string;
+  maxOutputTokens: number;
+  /** The same context, structured: what the offline stand-in decides by. */
+  context: Json;
+}
+
+export interface ModelAnswer {
+  output: unknown;
+  model: string;
+  inputTokens: number;
+  outputTokens: number;
+  /** Null when the price of the model is not known. */
+  costUsd: number | null;
+  latencyMs: number;
+}
+
+/** One model behind one endpoint. Never retries on its own: the loop owns retries. */
+export interface Model {
+  readonly name: string;
+  /** True for the stand-in that works without a key; shown wherever the model's name is. */
+  readonly offline: boolean;
+  /**
+   * @param onPartial receives the growing text of a reply, when the endpoint streams.
+   * @throws {ModelError} for everything that does not end in parsed JSON.
+   */
+  decide(
+    request: ModelRequest,
+    options: { signal: AbortSignal; timeoutMs: number; onPartial?: (replyText: string) => void },
+  ): Promise<ModelAnswer>;
+}
