@@ -5,7 +5,9 @@
 import type { Binding, Sender } from "./words.ts";
 
 /** Whom a rule means: a person, or an identity on a channel; `account` null means any. `*` stands for any characters. */
-export type SenderPattern = { person: string } | { channel: string; account: string | null; identity: string };
+export type SenderPattern =
+  | { person: string }
+  | { channel: string; account: string | null; identity: string };
 
 /** What is left out matches everything. The first rule that matches decides. */
 export interface AccessRule {

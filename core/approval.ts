@@ -44,7 +44,7 @@ export interface StoredAction {
   agent: string;
   threadId: string;
   callId: string;
-  requester: string;
+  requesters: string[];
   policyVersion: string;
   expiresAt: string | null;
 }
@@ -77,7 +77,7 @@ export type Permission = { allowed: true } | { allowed: false; reason: string };
 export function mayDecide(
   policy: Policy,
   decider: Decider,
-  requester: string,
+  requesters: readonly string[],
   escalated: boolean,
 ): Permission {
   const { sender, roles } = decider;
@@ -85,7 +85,7 @@ export function mayDecide(
   const person = sender.person;
   if (person === undefined)
     return no("We do not know who you are here. Ask an administrator to link your identity.");
-  if (policy.notRequester && person === requester) {
+  if (policy.notRequester && requesters.includes(person)) {
     return no("You asked for this yourself; somebody else has to decide.");
   }
   if (assuranceRank(sender.assurance) > assuranceRank(policy.minimumAssurance)) {

@@ -2,8 +2,8 @@
  * What the core asks of the world. The store, the queue and the model implement these; tests wrap them.
  * All times are the database's unless a name says otherwise; all ids are UUIDv7.
  */
-import type { ApprovalStatus, Verdict } from "./approval.ts";
-import type { NewEvent, ThreadEvent } from "./events.ts";
+import type { ApprovalStatus, Policy, Verdict } from "./approval.ts";
+import type { NewEvent } from "./events.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { ThreadState } from "./thread.ts";
 import type { Binding, ModelUsage, Sender } from "./words.ts";
@@ -64,8 +64,9 @@ export interface NewApproval {
   agent: string;
   digest: string;
   code: string;
-  requester: string;
-  policy: JsonObject;
+  summary: string | null;
+  requesters: string[];
+  policy: Policy;
   policyVersion: string;
   /** ISO 8601, covered by the digest. */
   expiresAt: string | null;
@@ -74,33 +75,42 @@ export interface NewApproval {
 /** Everything one decision of the loop writes, in one statement. */
 export interface Commit {
   events: NewEvent[];
-  /** The commit applies only if the log still ends here: set it wherever an effect begins. */
-  expectedSeq?: number;
+  /** The commit applies only if the log still ends where `state` does: set it wherever an effect begins. */
+  onlyIfUnmoved?: boolean;
   outbox?: NewOutboxEntry[];
   approvals?: NewApproval[];
-  /** Marks an approved approval as used. The commit applies only if it was approved, unused, and of this digest. */
+  /** Marks an approved approval as used. The commit applies only if it is approved, unused, and of this digest. */
   useApproval?: { approvalId: string; digest: string };
   withdrawApprovals?: string[];
-  timers?: {
-    timerId: string;
-    dueAt: string;
-    kind: "wait" | "model_retry" | "approval_expiry";
-    subject: string;
-  }[];
-  modelCalls?: (ModelUsage & {
-    runId: string;
-    correlationId: string;
-    personId: string | null;
-    outcome: string;
-  })[];
-  /** The state after these events, written as cache and, when it is due, as snapshot. */
-  stateAfter: (state: ThreadState | null, events: ThreadEvent[]) => ThreadState;
+  timers?: NewTimer[];
+  modelCalls?: ModelCallRecord[];
+  /** Gives the lease up in the same statement, if the log did not move meanwhile. */
+  release?: boolean;
+}
+
+export interface NewTimer {
+  timerId: string;
+  dueAt: string;
+  kind: "wait" | "model_retry" | "approval_expiry";
+  /** The approval, for an expiry. */
+  subject?: string;
+}
+
+export interface ModelCallRecord extends ModelUsage {
+  runId: string;
+  stepId: string | null;
+  agent: string;
+  person: string | null;
+  correlationId: string;
+  /** "ok", or the kind of the model error. */
+  outcome: string;
 }
 
 export type CommitResult =
-  | { outcome: "committed"; events: ThreadEvent[] }
-  /** `expectedSeq` no longer holds, or the approval cannot be used: nothing was written; read on and decide again. */
-  | { outcome: "moved" };
+  /** `state` is folded to the log's end; `released` says whether the lease was given up. */
+  | { outcome: "committed"; state: ThreadState; released: boolean }
+  /** The log moved, or the approval cannot be used: nothing was written. `state` is the log's end; decide again. */
+  | { outcome: "moved"; state: ThreadState };
 
 /** The log of all threads. Every write is one statement; a kill leaves it wholly done or not done. */
 export interface ThreadLog {
@@ -108,14 +118,23 @@ export interface ThreadLog {
   accept(request: AcceptRequest): Promise<AcceptResult>;
   /** Null when another worker holds the thread, or it does not exist. */
   lease(threadId: string, owner: string, ttlMs: number): Promise<LeasedThread | null>;
-  /** False when the lease was lost. */
-  renew(lease: Lease, ttlMs: number): Promise<boolean>;
-  /** Events after `afterSeq`, oldest first, at most `limit`. */
-  tail(threadId: string, afterSeq: number, limit: number): Promise<ThreadEvent[]>;
+  /** Keeps the lease alive. `lost` when another worker took it; `halted` when somebody paused or cancelled the thread. */
+  renew(lease: Lease, ttlMs: number): Promise<"held" | "halted" | "lost">;
+  /** Folds what was appended after `state`. */
+  catchUp(threadId: string, state: ThreadState): Promise<ThreadState>;
   /** @throws {StaleLeaseError} when the fence has moved on. */
-  commit(lease: Lease, state: ThreadState, commit: Omit<Commit, "stateAfter">): Promise<CommitResult>;
-  /** False when the log has grown past `seenSeq` meanwhile: the caller still holds the lease and goes on. */
-  release(lease: Lease, seenSeq: number): Promise<boolean>;
+  commit(lease: Lease, state: ThreadState, commit: Commit): Promise<CommitResult>;
+  /** False when the log has grown past `state` meanwhile: the caller still holds the lease and goes on. */
+  release(lease: Lease, state: ThreadState): Promise<boolean>;
+  /** Gives the lease up with work left: the thread stays runnable, another worker goes on. */
+  abandon(lease: Lease): Promise<void>;
+  /** Tokens and USD spent on model calls since the start of the day (UTC), by everybody and by one person. */
+  spentToday(person: string | null): Promise<{ day: Spend; person: Spend }>;
+}
+
+export interface Spend {
+  tokens: number;
+  usd: number;
 }
 
 export interface DecisionRequest {
