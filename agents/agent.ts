@@ -14,6 +14,8 @@ export interface AgentEnvironment {
   readonly folder: string;
   /** Where relative paths in parley.yaml start. */
   readonly configFolder: string;
+  /** What a command that the agent starts may inherit of this server's environment: PATH, HOME and LANG, never a secret. */
+  readonly commandEnv: Readonly<Record<string, string>>;
   /** One parameterized SQL statement on Parley's database. Keep to a schema of your own. */
   query(sql: string, parameters?: readonly unknown[]): Promise<Record<string, unknown>[]>;
 }
