@@ -88,7 +88,7 @@ export type ModelErrorKind =
 export class ModelError extends ParleyError {
   readonly kind: ModelErrorKind;
   /** Tokens that were spent although no step came of it. */
-  readonly usage: { inputTokens: number; outputTokens: number } | undefined;
+  readonly usage: { inputTokens: number; outputTokens: number; costUsd?: number | null } | undefined;
 
   constructor(
     kind: ModelErrorKind,
