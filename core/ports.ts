@@ -2,7 +2,7 @@
  * What the core asks of the world. The store, the queue and the model implement these; tests wrap them.
  * All times are the database's unless a name says otherwise; all ids are UUIDv7.
  */
-import type { ApprovalStatus, Policy, Verdict } from "./approval.ts";
+import type { ApprovalStatus, Policy, StoredAction, Verdict } from "./approval.ts";
 import type { NewEvent } from "./events.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { ThreadState } from "./thread.ts";
@@ -17,6 +17,9 @@ export interface Ids {
   next(): string;
   randomBytes(count: number): Uint8Array;
 }
+
+/** One line of the program's log: an event name of docs/EVENTS.md and ids, never content. */
+export type Log = (level: "debug" | "info" | "warn" | "error", event: string, fields: Record<string, unknown>) => void;
 
 /** A message (or another outside event) on its way into the log. */
 export interface AcceptRequest {
@@ -42,6 +45,8 @@ export interface LeasedThread {
   lease: Lease;
   /** State folded through `state.seq`, which is the log's end at the time of the lease. */
   state: ThreadState;
+  /** How often in a row working on this thread has failed for a reason inside the program. */
+  failures: number;
 }
 
 export type OutboxKind = "reply" | "approval" | "approval_update" | "question" | "notice";
@@ -56,20 +61,13 @@ export interface NewOutboxEntry {
   answers: number[];
 }
 
-export interface NewApproval {
+/** An approval request: the action it is about, and how people are asked. */
+export interface NewApproval extends StoredAction {
   approvalId: string;
-  callId: string;
-  tool: string;
-  args: JsonObject;
-  agent: string;
   digest: string;
   code: string;
   summary: string | null;
-  requesters: string[];
   policy: Policy;
-  policyVersion: string;
-  /** ISO 8601, covered by the digest. */
-  expiresAt: string | null;
 }
 
 /** Everything one decision of the loop writes, in one statement. */
@@ -126,8 +124,8 @@ export interface ThreadLog {
   commit(lease: Lease, state: ThreadState, commit: Commit): Promise<CommitResult>;
   /** False when the log has grown past `state` meanwhile: the caller still holds the lease and goes on. */
   release(lease: Lease, state: ThreadState): Promise<boolean>;
-  /** Gives the lease up with work left: the thread stays runnable, another worker goes on. */
-  abandon(lease: Lease): Promise<void>;
+  /** Gives the lease up with work left: the thread stays runnable, after `afterMs` if a failure asks for a pause. */
+  abandon(lease: Lease, failed?: { afterMs: number }): Promise<void>;
   /** Tokens and USD spent on model calls since the start of the day (UTC), by everybody and by one person. */
   spentToday(person: string | null): Promise<{ day: Spend; person: Spend }>;
 }
@@ -171,6 +169,8 @@ export interface LiveSignal {
   kind: "changed" | "partial";
   /** For `partial`: the reply's text so far. */
   text?: string;
+  /** The text was too long to pass on whole: this is only its end. */
+  cut?: boolean;
 }
 
 export interface Live {
