@@ -4,7 +4,7 @@
  */
 import type { EventOf, EventType, ThreadEvent } from "./events.ts";
 import type { JsonObject } from "./json.ts";
-import { readYesNo } from "./plain-answers.ts";
+import { readExtension, readYesNo } from "./plain-answers.ts";
 import { emptyThread, type OpenCall, type ThreadState, type TranscriptItem } from "./thread.ts";
 import type { Sender } from "./words.ts";
 
@@ -285,8 +285,10 @@ const rules: { [T in EventType]: Apply<T> } = {
   },
 
   run_ended(state, { runId, outcome }) {
-    if (state.run?.runId !== runId) return state;
-    const calls = outcome === "cancelled" ? [] : state.calls.filter((call) => call.status !== "chosen");
+    const cleaned = outcome === "cancelled" && state.halted === "cancelled";
+    if (state.run?.runId !== runId && !cleaned) return state;
+    const kept = cleaned ? ["unknown"] : ["awaiting", "approved", "running", "unknown"];
+    const calls = state.calls.filter((call) => kept.includes(call.status));
     // A run that gave up has dealt with all it was given; whoever ended it said so in the same commit.
     const gaveUp = outcome === "step_limit" || outcome === "failed" || outcome === "cancelled";
     const seenSeq = gaveUp ? state.inputSeq : state.seenSeq;
@@ -325,7 +327,17 @@ function answerQuestion(state: ThreadState, text: string, seq: number): ThreadSt
     const note = "A person was asked.";
     return { ...settle(state, { callId: question.callId, happened, note, seq }), question: null };
   }
-  return { ...state, question: null, errorsInRow: question.purpose === "errors" ? 0 : state.errorsInRow };
+  const times = question.purpose === "budget" ? (readExtension(text) ?? 0) : 0;
+  const grant = question.grant ?? { tokens: 0, usd: 0 };
+  return {
+    ...state,
+    question: null,
+    errorsInRow: question.purpose === "errors" ? 0 : state.errorsInRow,
+    extension: {
+      tokens: state.extension.tokens + times * grant.tokens,
+      usd: state.extension.usd + times * grant.usd,
+    },
+  };
 }
 
 function settle(

@@ -19,7 +19,11 @@ export interface Ids {
 }
 
 /** One line of the program's log: an event name of docs/EVENTS.md and ids, never content. */
-export type Log = (level: "debug" | "info" | "warn" | "error", event: string, fields: Record<string, unknown>) => void;
+export type Log = (
+  level: "debug" | "info" | "warn" | "error",
+  event: string,
+  fields: Record<string, unknown>,
+) => void;
 
 /** A message (or another outside event) on its way into the log. */
 export interface AcceptRequest {
@@ -116,8 +120,8 @@ export interface ThreadLog {
   accept(request: AcceptRequest): Promise<AcceptResult>;
   /** Null when another worker holds the thread, or it does not exist. */
   lease(threadId: string, owner: string, ttlMs: number): Promise<LeasedThread | null>;
-  /** Keeps the lease alive. `lost` when another worker took it; `halted` when somebody paused or cancelled the thread. */
-  renew(lease: Lease, ttlMs: number): Promise<"held" | "halted" | "lost">;
+  /** Keeps the lease alive. `lost` when another worker took it; `cancelled` when somebody cancelled the thread. */
+  renew(lease: Lease, ttlMs: number): Promise<"held" | "cancelled" | "lost">;
   /** Folds what was appended after `state`. */
   catchUp(threadId: string, state: ThreadState): Promise<ThreadState>;
   /** @throws {StaleLeaseError} when the fence has moved on. */
@@ -126,6 +130,8 @@ export interface ThreadLog {
   release(lease: Lease, state: ThreadState): Promise<boolean>;
   /** Gives the lease up with work left: the thread stays runnable, after `afterMs` if a failure asks for a pause. */
   abandon(lease: Lease, failed?: { afterMs: number }): Promise<void>;
+  /** The action an approval is about, as it is stored, with the digest that was approved. */
+  storedAction(approvalId: string): Promise<{ action: StoredAction; digest: string } | null>;
   /** Tokens and USD spent on model calls since the start of the day (UTC), by everybody and by one person. */
   spentToday(person: string | null): Promise<{ day: Spend; person: Spend }>;
 }

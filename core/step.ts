@@ -37,6 +37,8 @@ export const questionSchema = z.object({
   urgency: z.enum(["low", "normal", "high"]),
   /** The call whose outcome is asked for, when the purpose is `tool_outcome`. */
   callId: z.string().optional(),
+  /** What the answer "extend" adds, when the purpose is `budget`. */
+  grant: z.object({ tokens: z.number().nonnegative(), usd: z.number().nonnegative() }).optional(),
 });
 export type Question = z.infer<typeof questionSchema>;
 

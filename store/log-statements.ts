@@ -72,9 +72,9 @@ with held as (
   update threads
      set lease_owner = $2, lease_until = now() + $3 * interval '1 millisecond', lease_fence = lease_fence + 1
    where id = $1 and (lease_owner is null or lease_until < now())
-   returning id, lease_fence, version, snapshot, snapshot_seq
+   returning id, lease_fence, version, snapshot, snapshot_seq, failures
 )
-select held.lease_fence::int as fence, held.version, held.snapshot,
+select held.lease_fence::int as fence, held.version, held.snapshot, held.failures,
        (select coalesce(jsonb_agg(e.event), '[]')
           from (select ${eventColumns} as event from events
                  where thread_id = $1 and seq > held.snapshot_seq order by seq limit ${tailLimit}) e) as tail
@@ -93,7 +93,7 @@ export const renew = {
   text: `
 update threads set lease_until = now() + $4 * interval '1 millisecond'
  where id = $1 and lease_owner = $2 and lease_fence = $3
- returning status in ('paused', 'cancelled') as halted`,
+ returning status = 'cancelled' as cancelled`,
 };
 
 /** $1 thread, $2 owner, $3 fence, $4 seen seq. */
@@ -105,11 +105,13 @@ update threads set lease_owner = null, lease_until = null, runnable_since = null
  returning id`,
 };
 
-/** $1 thread, $2 owner, $3 fence. */
+/** $1 thread, $2 owner, $3 fence, $4 failed, $5 pause in ms. A pause puts `runnable_since` into the future: the sweeper waits for it. */
 export const abandon = {
   name: "abandon",
   text: `
-update threads set lease_owner = null, lease_until = null, runnable_since = coalesce(runnable_since, now())
+update threads
+   set lease_owner = null, lease_until = null, failures = failures + case when $4 then 1 else 0 end,
+       runnable_since = case when $4 then now() + $5 * interval '1 millisecond' else coalesce(runnable_since, now()) end
  where id = $1 and lease_owner = $2 and lease_fence = $3`,
 };
 
@@ -142,7 +144,7 @@ with t as (
                              then version + jsonb_array_length($6::jsonb) else snapshot_seq end,
          lease_owner = case when $13 and version = $4 then null else lease_owner end,
          runnable_since = case when $13 and version = $4 then null else runnable_since end,
-         updated_at = now()
+         failures = 0, updated_at = now()
    where id = $1 and lease_owner = $2 and lease_fence = $3 and (not $5 or version = $4)
      and ($16::uuid is null or exists (
            select 1 from approvals where id = $16 and status = 'approved' and digest = $17))
@@ -199,4 +201,14 @@ select coalesce(sum(input_tokens + output_tokens), 0)::float8 as day_tokens,
        coalesce(sum(cost_usd) filter (where person = $1), 0)::float8 as person_usd
   from model_calls
  where at >= date_trunc('day', now() at time zone 'UTC') at time zone 'UTC'`,
+};
+
+/** $1 approval. */
+export const storedAction = {
+  name: "stored_action",
+  text: `
+select digest, tool, args, agent, thread_id as "threadId", call_id as "callId", requesters,
+       policy_version as "policyVersion",
+       to_char(expires_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "expiresAt"
+  from approvals where id = $1`,
 };

@@ -7,6 +7,7 @@ import { z } from "zod";
 import { errorLine, ParleyError, StaleLeaseError } from "../core/errors.ts";
 import { eventVersion, type NewEvent, parseEvent, type ThreadEvent } from "../core/events.ts";
 import { fold } from "../core/fold.ts";
+import { jsonObjectSchema } from "../core/json.ts";
 import type { AcceptRequest, AcceptResult, Commit, CommitResult, Lease, ThreadLog } from "../core/ports.ts";
 import {
   emptyThread,
@@ -31,8 +32,20 @@ const leasedRow = z.object({
   version: z.number(),
   snapshot: z.unknown(),
   tail: z.array(z.unknown()),
+  failures: z.number(),
 });
 const committedRow = z.object({ base: z.number(), version: z.number(), released: z.boolean() });
+const storedActionRow = z.object({
+  digest: z.string(),
+  tool: z.string(),
+  args: jsonObjectSchema,
+  agent: z.string(),
+  threadId: z.string(),
+  callId: z.string(),
+  requesters: z.array(z.string()),
+  policyVersion: z.string(),
+  expiresAt: z.string().nullable(),
+});
 const spentRow = z.object({
   day_tokens: z.number(),
   day_usd: z.number(),
@@ -50,13 +63,13 @@ export function threadLog(database: Database): ThreadLog {
       const held = leasedRow.parse(row);
       const lease: Lease = { threadId, owner, fence: held.fence };
       const state = await readState(database, threadId, held);
-      return { lease, state };
+      return { lease, state, failures: held.failures };
     },
 
     async renew({ threadId, owner, fence }, ttlMs) {
       const row = (await database.run({ ...sql.renew, values: [threadId, owner, fence, ttlMs] }))[0];
       if (row === undefined) return "lost";
-      return row.halted === true ? "halted" : "held";
+      return row.cancelled === true ? "cancelled" : "held";
     },
 
     catchUp: (threadId, state) => catchUp(database, threadId, state),
@@ -69,8 +82,16 @@ export function threadLog(database: Database): ThreadLog {
       return false;
     },
 
-    async abandon({ threadId, owner, fence }) {
-      await database.run({ ...sql.abandon, values: [threadId, owner, fence] });
+    async abandon({ threadId, owner, fence }, failed) {
+      const values = [threadId, owner, fence, failed !== undefined, failed?.afterMs ?? 0];
+      await database.run({ ...sql.abandon, values });
+    },
+
+    async storedAction(approvalId) {
+      const row = (await database.run({ ...sql.storedAction, values: [approvalId] }))[0];
+      if (row === undefined) return null;
+      const { digest, ...action } = storedActionRow.parse(row);
+      return { action, digest };
     },
 
     async spentToday(person) {

@@ -14,6 +14,8 @@ create table threads (
   lease_until timestamptz,
   lease_fence bigint not null default 0,
   runnable_since timestamptz,
+  -- Failures inside the program in a row; a commit resets it.
+  failures integer not null default 0,
   snapshot jsonb,
   snapshot_seq integer not null default 0,
   created_at timestamptz not null default now(),
