@@ -33,6 +33,7 @@ export function openCircuit(options: CircuitOptions = {}): Circuit {
     allows: () => nowMs() >= openUntilMs,
     succeeded: () => {
       failures = 0;
+      openUntilMs = Number.NEGATIVE_INFINITY;
     },
     failed: (kind) => {
       failures = endpointTrouble.has(kind) ? failures + 1 : 0;
