@@ -6,7 +6,7 @@
 /** One piece's merge is quadratic in the longest run without a break: pieces keep 100,000 equal letters at milliseconds. */
 const pieceCharacters = 500;
 
-/** A little high for long texts (a piece's edge may split a token), never low by more than nothing: safe for budgets. */
+/** Within about one token for each 500 characters of the exact count, usually above it: a piece's edge may split a token. */
 export async function countTokens(text: string): Promise<number> {
   const { countTokens: count } = await import("gpt-tokenizer/encoding/o200k_base");
   let tokens = 0;
