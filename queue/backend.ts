@@ -46,3 +46,6 @@ export const workerTiming = {
   runRetryDelay: 1_000,
   drainDelay: 5,
 };
+
+/** BullMQ writes down what happens to each job, 10,000 entries a queue; nobody here reads them. */
+export const queueTrail = { streams: { events: { maxLen: 100 } } };

@@ -60,6 +60,7 @@ function openTransport(url: string, receive: (payload: string) => void, log: Log
       }
     } catch (error) {
       lose(error);
+      void from.end().catch(lose);
     } finally {
       sending = false;
     }

@@ -14,7 +14,7 @@ import {
 } from "bullmq";
 import pg from "pg";
 import { errorLine, ParleyError } from "../core/errors.ts";
-import { type Backend, type Ring, workerTiming } from "./backend.ts";
+import { type Backend, queueTrail, type Ring, workerTiming } from "./backend.ts";
 import { settlesWithin } from "./bounded.ts";
 import { type Log, sparingly } from "./log.ts";
 
@@ -72,13 +72,14 @@ export async function openPostgresBackend(
   return {
     reachable: () => true,
     queue: (kind) =>
-      new Queue<Ring>(nameOf(kind), { connection: connection.pool, skipMetasUpdate: true }).on("error", tell),
+      new Queue<Ring>(nameOf(kind), { connection: connection.pool, ...queueTrail }).on("error", tell),
     worker: (kind, hear, concurrency) =>
       new Worker(nameOf(kind), hear, { ...workerTiming, connection: connection.pool, concurrency }).on(
         "error",
         tell,
       ),
     close: async () => {
+      connection.removeAllListeners("error");
       await settlesWithin(connection.end(), CLOSE_LIMIT_MS);
     },
   };

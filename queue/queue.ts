@@ -34,6 +34,7 @@ export interface Queue {
 
 const DEPTH_LIMIT_MS = 2_000;
 const CLOSE_LIMIT_MS = 3_000;
+const OLDEST_READ = 5;
 
 /**
  * On Redis it opens whether or not Redis is up.
@@ -75,16 +76,13 @@ async function measureDepth(queues: Record<BellKind, RingQueue>): Promise<QueueD
   };
 }
 
+/** The queue lists newest first on both servers; a few of the last are read because some may be taken meanwhile. */
 async function measureOne(queue: RingQueue): Promise<QueueDepth> {
-  const [counts, [oldest]] = await Promise.all([
-    queue.getJobCounts("waiting", "active"),
-    queue.getJobs("waiting", 0, 0, true),
-  ]);
-  return {
-    waiting: counts.waiting ?? 0,
-    active: counts.active ?? 0,
-    oldestMs: oldest ? Math.max(0, Date.now() - oldest.timestamp) : 0,
-  };
+  const { waiting = 0, active = 0 } = await queue.getJobCounts("waiting", "active");
+  if (waiting === 0) return { waiting, active, oldestMs: 0 };
+  const last = await queue.getJobs("waiting", Math.max(0, waiting - OLDEST_READ), waiting - 1, false);
+  const now = Date.now();
+  return { waiting, active, oldestMs: Math.max(0, ...last.map((job) => now - job.timestamp)) };
 }
 
 async function closeAll(

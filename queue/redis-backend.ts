@@ -6,7 +6,7 @@
 import { Queue, Worker } from "bullmq";
 import type { Redis } from "ioredis";
 import { errorLine } from "../core/errors.ts";
-import { type Backend, type Ring, workerTiming } from "./backend.ts";
+import { type Backend, queueTrail, type Ring, workerTiming } from "./backend.ts";
 import { type Log, sparingly } from "./log.ts";
 import {
   firstAttempt,
@@ -31,7 +31,7 @@ export async function openRedisBackend(url: string, prefix: string, log: Log): P
   return {
     reachable: () => ringing.status === "ready",
     queue: (kind) => {
-      const options = { connection: ringing, prefix, skipVersionCheck: true, skipMetasUpdate: true };
+      const options = { connection: ringing, prefix, skipVersionCheck: true, ...queueTrail };
       return new Queue<Ring>(kind, options).on("error", tell);
     },
     worker: (kind, hear, concurrency) => {
