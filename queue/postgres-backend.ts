@@ -3,9 +3,8 @@
  * share one pool of at most four connections and one LISTEN connection. BullMQ's tables are made in a schema of their
  * own; losing that schema loses no work.
  */
-
-import type { BackendFactory } from "bullmq";
 import {
+  type BackendFactory,
   PostgresConnection,
   type PostgresConnectionOptions,
   PostgresQueueBackend,
@@ -52,16 +51,7 @@ export async function openPostgresBackend(
   log: Log,
 ): Promise<Backend> {
   await migrate(server.url, server.schema);
-  const connection = new SharedConnection({
-    connectionString: server.url,
-    schema: server.schema,
-    max: POOL_CONNECTIONS,
-    keepAlive: true,
-    application_name: `${prefix} queue`,
-    connectionTimeoutMillis: CONNECT_LIMIT_MS,
-    query_timeout: QUERY_LIMIT_MS,
-  });
-  await connection.waitUntilReady();
+  const connection = await connect(server, `${prefix} queue`);
   const factory: BackendFactory<PostgresQueueBackend, PostgresConnectionOptions> = (name, options) =>
     new PostgresQueueBackend(connection, name, options, true);
   const { Queue, Worker } = withBackend(factory);
@@ -85,6 +75,33 @@ export async function openPostgresBackend(
   };
 }
 
+async function connect(server: { url: string; schema: string }, name: string): Promise<SharedConnection> {
+  const connection = new SharedConnection({
+    connectionString: server.url,
+    schema: server.schema,
+    max: POOL_CONNECTIONS,
+    keepAlive: true,
+    application_name: name,
+    connectionTimeoutMillis: CONNECT_LIMIT_MS,
+    query_timeout: QUERY_LIMIT_MS,
+  });
+  try {
+    await connection.waitUntilReady();
+    return connection;
+  } catch (error) {
+    await settlesWithin(connection.end(), CLOSE_LIMIT_MS);
+    throw unavailable("connect to the queue's schema", error);
+  }
+}
+
+function unavailable(what: string, cause: unknown): ParleyError {
+  return new ParleyError(`cannot ${what}: ${errorLine(cause)}`, {
+    operation: "open queue",
+    publicText: "The queue's database is not available.",
+    cause,
+  });
+}
+
 /** From now on the client begins a query only when the one before has ended. */
 function makeOrderly(client: ListenClient): void {
   const query = client.query.bind(client);
@@ -104,11 +121,7 @@ async function migrate(url: string, schema: string): Promise<void> {
     await client.connect();
     await runMigrations(client, schema);
   } catch (error) {
-    throw new ParleyError(`cannot prepare the queue's schema "${schema}": ${errorLine(error)}`, {
-      operation: "open queue",
-      publicText: "The queue's database is not available.",
-      cause: error,
-    });
+    throw unavailable(`prepare the queue's schema "${schema}"`, error);
   } finally {
     await client.end().catch(() => undefined);
   }

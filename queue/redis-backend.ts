@@ -36,7 +36,8 @@ export async function openRedisBackend(url: string, prefix: string, log: Log): P
     },
     worker: (kind, hear, concurrency) => {
       working ??= connectWorkers(url);
-      const options = { ...workerTiming, connection: working, prefix, skipVersionCheck: true, concurrency };
+      // Without its version check BullMQ takes Redis for an old one and waits in whole seconds: delayed rings come late.
+      const options = { ...workerTiming, connection: working, prefix, concurrency };
       return new Worker(kind, hear, options).on("error", tell);
     },
     close: async () => {

@@ -243,7 +243,7 @@ export function queueSuite(
       });
 
       expect(waitedMs).toBeGreaterThanOrEqual(495);
-      expect(waitedMs).toBeLessThan(2_500);
+      expect(waitedMs).toBeLessThan(1_200);
       expect(heard).not.toContain("in an hour");
     });
 
