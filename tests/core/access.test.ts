@@ -29,16 +29,17 @@ const table: [Sender["kind"], boolean, boolean, boolean][] = [
 ];
 
 describe.each(table)("a sender of kind %s", (kind, bare, opened, closed) => {
-  it.each(
-    channels.flatMap((channel) => eventKinds.map((eventKind) => [channel, eventKind] as const)),
-  )("has the same outcome on %s for each kind of event: %s", (channel, eventKind) => {
-    const sender = from(kind, { channel });
-    const there = { ...binding, channel };
-    const outcomes = [[], [everything], [nothing]].map(
-      (rules) => hears(rules, eventKind, sender, there).allowed,
-    );
-    expect(outcomes).toEqual([bare, opened, closed]);
-  });
+  it.each(channels.flatMap((channel) => eventKinds.map((eventKind) => [channel, eventKind] as const)))(
+    "has the same outcome on %s for each kind of event: %s",
+    (channel, eventKind) => {
+      const sender = from(kind, { channel });
+      const there = { ...binding, channel };
+      const outcomes = [[], [everything], [nothing]].map(
+        (rules) => hears(rules, eventKind, sender, there).allowed,
+      );
+      expect(outcomes).toEqual([bare, opened, closed]);
+    },
+  );
 });
 
 describe("rules", () => {
