@@ -135,7 +135,8 @@ const storedSchema = z.object({
 
 /**
  * Reads a stored row, upgrading old versions. Pure.
- * @throws {z.ZodError} when the row is not a known event, or is of a version newer than this program knows.
+ * @throws {z.ZodError} when the row is not a known event.
+ * @throws {RangeError} when it is of a version newer than this program knows.
  */
 export function parseEvent(row: unknown, from = upgrades): ThreadEvent {
   const stored = storedSchema.parse(row);

@@ -5,7 +5,13 @@
 import type { EventOf, EventType, ThreadEvent } from "./events.ts";
 import type { JsonObject } from "./json.ts";
 import { readExtension, readYesNo } from "./plain-answers.ts";
-import { emptyThread, type OpenCall, type ThreadState, type TranscriptItem } from "./thread.ts";
+import {
+  emptyThread,
+  needsCleaning,
+  type OpenCall,
+  type ThreadState,
+  type TranscriptItem,
+} from "./thread.ts";
 import type { Sender } from "./words.ts";
 
 type Apply<T extends EventType> = (state: ThreadState, facts: EventOf<T>, event: ThreadEvent) => ThreadState;
@@ -46,7 +52,8 @@ const rules: { [T in EventType]: Apply<T> } = {
       },
       inputSeq: event.seq,
       handoffs: 0,
-      halted: state.halted === "cancelled" ? null : state.halted,
+      // A message wakes a cancelled thread, but not before what the cancellation stopped has been closed.
+      halted: state.halted === "cancelled" && !needsCleaning(state) ? null : state.halted,
       run: state.run && { ...state.run, requesters: withRequester(state.run.requesters, by) },
     };
     return answerQuestion(heard, message.text, event.seq);
@@ -61,12 +68,12 @@ const rules: { [T in EventType]: Apply<T> } = {
     };
   },
 
-  prefetched(state, { runId, name, outcome }) {
+  prefetched(state, { runId, name, outcome }, event) {
     if (state.run?.runId !== runId) return state;
     if (!outcome.ok)
       return withItem(state, {
         kind: "note",
-        seq: state.seq + 1,
+        seq: event.seq,
         text: `Could not fetch ${name}: ${outcome.error}`,
       });
     return {
@@ -76,7 +83,7 @@ const rules: { [T in EventType]: Apply<T> } = {
   },
 
   step_decided(state, step, event) {
-    if (state.run?.runId !== step.runId || step.basisSeq < state.seenSeq) return state;
+    if (state.run?.runId !== step.runId || step.basisSeq <= state.seenSeq) return state;
     const tokens = (step.usage?.inputTokens ?? 0) + (step.usage?.outputTokens ?? 0);
     const usd = step.usage?.costUsd ?? 0;
     const counted: ThreadState = {
@@ -220,21 +227,19 @@ const rules: { [T in EventType]: Apply<T> } = {
       const told = withApprovalItem(state, "rejected", call.callId, facts);
       return { ...withoutCall(told, call.callId), inputSeq: event.seq };
     }
-    if (!decision.final) return state;
-    const args: JsonObject =
-      decision.verdict === "edit" && decision.args !== null ? decision.args : call.args;
-    const approved = withCall(state, call.callId, (open) => ({
+    const edited = decision.verdict === "edit";
+    if (!edited && decision.digest !== call.digest) return state;
+    const args: JsonObject = edited && decision.args !== null ? decision.args : call.args;
+    // An edit that still waits for a quorum is what the others now decide about.
+    const status = decision.final ? "approved" : "awaiting";
+    const counted = withCall(state, call.callId, (open) => ({
       ...open,
-      status: "approved",
+      status,
       args,
       digest: decision.digest,
     }));
-    return withApprovalItem(
-      approved,
-      decision.verdict === "edit" ? "edited" : "approved",
-      call.callId,
-      facts,
-    );
+    if (!decision.final) return counted;
+    return withApprovalItem(counted, edited ? "edited" : "approved", call.callId, facts);
   },
 
   approval_expired(state, { approvalId, consequence }, event) {
@@ -249,7 +254,10 @@ const rules: { [T in EventType]: Apply<T> } = {
   },
 
   approval_withdrawn(state, { approvalId, reason }, event) {
-    const call = awaiting(state, approvalId);
+    // Until it has begun: an approval that was given can be withdrawn as well.
+    const call =
+      awaiting(state, approvalId) ??
+      state.calls.find((open) => open.approvalId === approvalId && open.status === "approved");
     if (call === undefined) return state;
     const told = withApprovalItem(state, "withdrawn", call.callId, { seq: event.seq, by: "", reason });
     return withoutCall(told, call.callId);
@@ -291,8 +299,10 @@ const rules: { [T in EventType]: Apply<T> } = {
     const calls = state.calls.filter((call) => kept.includes(call.status));
     // A run that gave up has dealt with all it was given; whoever ended it said so in the same commit.
     const gaveUp = outcome === "step_limit" || outcome === "failed" || outcome === "cancelled";
-    const seenSeq = gaveUp ? state.inputSeq : state.seenSeq;
-    return { ...state, run: null, calls, seenSeq, errorsInRow: 0, modelFailures: 0 };
+    const seenSeq = gaveUp ? Math.max(state.seenSeq, state.inputSeq) : state.seenSeq;
+    const closed = { ...state, run: null, calls, seenSeq, errorsInRow: 0, modelFailures: 0 };
+    const since = cleaned ? state.unanswered[0] : undefined;
+    return since === undefined ? closed : { ...closed, halted: null, seenSeq: since.seq - 1 };
   },
 
   handed_off(state, { to, toKind, reason }, event) {
@@ -314,7 +324,13 @@ const rules: { [T in EventType]: Apply<T> } = {
 
   paused: (state) => (state.halted === null ? { ...state, halted: "paused" } : state),
   resumed: (state) => (state.halted === "paused" ? { ...state, halted: null } : state),
-  cancelled: (state) => ({ ...state, halted: "cancelled", timers: [], question: null }),
+  cancelled: (state, _, { seq }) => ({
+    ...state,
+    halted: "cancelled",
+    seenSeq: seq,
+    timers: [],
+    question: null,
+  }),
 };
 
 /** A message closes the open question; for the questions that code asks, a plain yes or no has a fixed meaning. */

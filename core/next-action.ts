@@ -3,7 +3,13 @@
  * of safety: what was begun is brought to an end before anything new begins, and new input is heard before a chosen
  * effect begins.
  */
-import { hasUnseenInput, type OpenCall, type ThreadState, transcriptCharacters } from "./thread.ts";
+import {
+  hasUnseenInput,
+  needsCleaning,
+  type OpenCall,
+  type ThreadState,
+  transcriptCharacters,
+} from "./thread.ts";
 
 export interface LoopLimits {
   maxSteps: number;
@@ -86,12 +92,9 @@ function compactThrough(state: ThreadState, maxCharacters: number): number | nul
     const item = state.transcript[index];
     if (item === undefined) break;
     kept += JSON.stringify(item).length;
-    if (kept > maxCharacters / 2 && index < state.transcript.length - 4) {
-      return item.seq < firstUnanswered ? item.seq : null;
+    if (kept > maxCharacters / 2 && index < state.transcript.length - 4 && item.seq < firstUnanswered) {
+      return item.seq;
     }
   }
   return null;
 }
-
-const needsCleaning = (state: ThreadState): boolean =>
-  state.run !== null || state.calls.some((call) => call.status !== "unknown") || state.unanswered.length > 0;

@@ -132,6 +132,10 @@ export type ThreadStatus = (typeof threadStatuses)[number];
 /** Is there something that no decision has seen yet? */
 export const hasUnseenInput = (state: ThreadState): boolean => state.inputSeq > state.seenSeq;
 
+/** Is there something that a cancellation has to close? A call whose outcome nobody knows stays: a person settles it. */
+export const needsCleaning = (state: ThreadState): boolean =>
+  state.run !== null || state.calls.some((call) => call.status !== "unknown") || state.unanswered.length > 0;
+
 /** What a thread waits for, in the order of asking. Empty when it waits for nothing. */
 export function waitingFor(state: ThreadState): ("approval" | "question" | "timer" | "tool_outcome")[] {
   return [

@@ -56,6 +56,11 @@ export async function runThread(parts: LoopParts, threadId: string, stop: AbortS
     while (!activation.released) {
       stop.throwIfAborted();
       await advance(activation);
+      if (!activation.released && isSpent(activation)) {
+        await parts.log.abandon(activation.lease);
+        await parts.doorbell.ringThread(threadId);
+        return;
+      }
     }
   } catch (error) {
     await leave(activation, leased, { error, stop });
@@ -63,6 +68,10 @@ export async function runThread(parts: LoopParts, threadId: string, stop: AbortS
     activation.end();
   }
 }
+
+/** What a cancellation cut off is closed, and a message came since: a fresh hold, whose signal has not fired, goes on. */
+const isSpent = ({ cutOff, state }: Activation): boolean =>
+  cutOff() === "cancelled" && state.halted !== "cancelled";
 
 /** One action. A thread that was cancelled meanwhile shows it in its state, so being cut off for that is no failure. */
 async function advance(activation: Activation): Promise<void> {

@@ -62,9 +62,13 @@ export function stopAtBudget(before: ThreadState, grant: Spend, planner: Planner
 
 /** Closes what a cancellation left open. */
 export function cleanUp(before: ThreadState, planner: Planner): Plan {
-  const { state, run } = seen(before, planner);
+  // The cancellation saw what came before it; a message that came after is not answered by it.
+  const run = before.run ?? { runId: planner.ids.next() };
+  const state = before;
   const withdrawn = withdraw(state.calls, "the thread was cancelled");
-  const told = state.unanswered.length > 0 ? answer(state, run, "Cancelled.", planner) : plan();
+  const told = state.unanswered.some(({ seq }) => seq <= state.seenSeq)
+    ? answer(state, run, "Cancelled.", planner)
+    : plan();
   return ended(join(withdrawn, told), run, "cancelled");
 }
 
