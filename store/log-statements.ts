@@ -3,6 +3,10 @@
  * between any two lines of the program loses nothing. Prepared by name once for each connection.
  */
 
+/** The cached status once a message came: a worker that holds a cancelled thread has to learn of the cancellation first. */
+const statusAwake = `case when status = 'paused' or (status = 'cancelled' and lease_owner is not null)
+              then status else 'running' end`;
+
 /** $1 channel, $2 account, $3 dedupe key, $4 thread, $5 type, $6 version, $7 data, $8 actor, $9 status after. */
 export const acceptByThread = {
   name: "accept_by_thread",
@@ -12,7 +16,7 @@ with known as (
 ), moved as (
   update threads
      set version = version + 1, runnable_since = coalesce(runnable_since, now()), updated_at = now(),
-         status = coalesce($9, case when status = 'paused' then status else 'running' end)
+         status = coalesce($9, ${statusAwake})
    where id = $4 and not exists (select 1 from known)
    returning id, version
 ), added as (
@@ -35,7 +39,7 @@ with known as (
 ), moved as (
   update threads
      set version = version + 1, runnable_since = coalesce(runnable_since, now()), updated_at = now(),
-         status = case when status = 'paused' then status else 'running' end
+         status = ${statusAwake}
    where id = (select thread_id from bound)
    returning id, version
 ), founded as (
@@ -96,11 +100,13 @@ update threads set lease_until = now() + $4 * interval '1 millisecond'
  returning status = 'cancelled' as cancelled`,
 };
 
-/** $1 thread, $2 owner, $3 fence, $4 seen seq. */
+/** $1 thread, $2 owner, $3 fence, $4 seen seq, $5 status, $6 waiting for, $7 agent: not every event leads to a commit. */
 export const release = {
   name: "release",
   text: `
-update threads set lease_owner = null, lease_until = null, runnable_since = null
+update threads
+   set lease_owner = null, lease_until = null, runnable_since = null, failures = 0,
+       status = $5, waiting_for = $6::text[], agent = $7
  where id = $1 and lease_owner = $2 and lease_fence = $3 and version = $4
  returning id`,
 };

@@ -76,7 +76,8 @@ export function threadLog(database: Database): ThreadLog {
     commit: (lease, state, commit) => commitOnce(database, lease, state, commit),
 
     async release(lease, state) {
-      const values = [lease.threadId, lease.owner, lease.fence, state.seq];
+      const cached = [threadStatus(state), waitingFor(state), state.agent];
+      const values = [lease.threadId, lease.owner, lease.fence, state.seq, ...cached];
       if ((await database.run({ ...sql.release, values })).length > 0) return true;
       await requireHeld(database, lease);
       return false;

@@ -38,9 +38,8 @@ export function openDatabase(options: DatabaseOptions): Database {
   return {
     async run({ name, text, values = [] }) {
       try {
-        const config =
-          name === undefined ? { text, values: [...values] } : { name, text, values: [...values] };
-        return (await pool.query<Row>(config)).rows;
+        const statement = { text, values: values.map(storable) };
+        return (await pool.query<Row>(name === undefined ? statement : { name, ...statement })).rows;
       } catch (error) {
         throw databaseError(error);
       }
@@ -48,6 +47,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     close: () => pool.end(),
   };
 }
+
+/** Postgres has no NUL in text. In JSON it is an escape, and `json` in log.ts takes care of it. */
+const storable = (value: unknown): unknown =>
+  typeof value === "string" && value.includes("\0") ? value.replaceAll("\0", "\ufffd") : value;
 
 /** SQLSTATE of an error that came from the server, however deep it is wrapped. */
 export function sqlState(error: unknown): string | null {
@@ -93,6 +96,7 @@ export async function migrate(url: string): Promise<void> {
       dir: fileURLToPath(new URL("./migrations", import.meta.url)),
       direction: "up",
       migrationsTable: "parley_migrations",
+      advisoryLockMode: "wait",
       log: () => {},
       logger: { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} },
     });

@@ -5,7 +5,7 @@ import type { Database } from "./postgres.ts";
 export interface Sweep {
   /** Threads with work and no live lease, runnable for at least `graceMs`. */
   lostThreads(graceMs: number, limit: number): Promise<string[]>;
-  /** Threads with an outbox entry that is due, or whose claim died. */
+  /** Threads whose oldest open outbox entry is due, or whose claim died. */
   lostDeliveries(graceMs: number, limit: number): Promise<string[]>;
   dueTimers(limit: number): Promise<string[]>;
   /** Fires a timer if it is due. The thread to ring, or null when there is nothing to do (any more). Safe to repeat. */
@@ -31,8 +31,10 @@ export function sweep(database: Database): Sweep {
       const rows = await database.run({
         name: "sweep_deliveries",
         text: `select distinct thread_id as id from (
-                 (select thread_id from outbox
+                 (select thread_id from outbox o
                    where status = 'pending' and next_attempt_at < now() - $1 * interval '1 millisecond'
+                     and not exists (select 1 from outbox b where b.thread_id = o.thread_id
+                                        and b.position < o.position and b.status in ('pending', 'sending'))
                    order by next_attempt_at limit $2)
                  union all
                  (select thread_id from outbox where status = 'sending' and claim_until < now() limit $2)) due

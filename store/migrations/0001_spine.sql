@@ -67,6 +67,8 @@ create table outbox (
   answers integer[] not null default '{}',
   status text not null default 'pending' check (status in ('pending', 'sending', 'sent', 'uncertain', 'failed')),
   attempts integer not null default 0,
+  -- An earlier attempt may have arrived: the platform is asked before the next one sends.
+  ambiguous boolean not null default false,
   next_attempt_at timestamptz not null default now(),
   claim_token uuid,
   claim_until timestamptz,
@@ -187,6 +189,15 @@ create table audit (
   hash text not null
 );
 
+-- A JSON array, because its members cannot run into each other.
+create function audit_hash(
+  p_before text, p_id bigint, p_at timestamptz, p_action text, p_subject text, p_actor text, p_content_hash text
+) returns text language sql stable as $$
+  select encode(sha256(convert_to(jsonb_build_array(coalesce(p_before, ''), p_id,
+    to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), p_action, p_subject, p_actor, p_content_hash)::text,
+    'UTF8')), 'hex')
+$$;
+
 create function append_audit(p_action text, p_subject text, p_actor text, p_content text) returns void
 language plpgsql as $$
 declare
@@ -198,8 +209,7 @@ begin
   select * into last from audit order by id desc limit 1;
   insert into audit values (
     coalesce(last.id, 0) + 1, now_at, p_action, p_subject, p_actor, content,
-    encode(sha256(convert_to(concat_ws('|', coalesce(last.hash, ''), coalesce(last.id, 0) + 1,
-      to_char(now_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US'), p_action, p_subject, p_actor, content), 'UTF8')), 'hex')
+    audit_hash(last.hash, coalesce(last.id, 0) + 1, now_at, p_action, p_subject, p_actor, content)
   );
 end $$;
 
@@ -211,7 +221,8 @@ declare
 begin
   update threads
      set version = version + 1, runnable_since = coalesce(runnable_since, now()), updated_at = now(),
-         status = case when status = 'paused' then status else 'running' end
+         -- Nothing but a message wakes a halted thread.
+         status = case when status in ('paused', 'cancelled') then status else 'running' end
    where id = p_thread
    returning version into at_seq;
   insert into events (thread_id, seq, type, v, data, actor) values (p_thread, at_seq, p_type, p_v, p_data, p_actor);
@@ -249,9 +260,14 @@ begin
     return query select 'already', 'changed', 0, a.thread_id, 0, null::text;
     return;
   end if;
+  if p_verdict = 'approve' and p_person = any (a.approvers) then
+    -- Agreed already: a second click counts no further and is not recorded again.
+    return query select 'counted', a.status, a.quorum - cardinality(a.approvers), a.thread_id,
+      (select version from threads where id = a.thread_id), p_person;
+    return;
+  end if;
   agreed := case
     when p_verdict = 'edit' then array[p_person]
-    when p_verdict = 'approve' and p_person = any (a.approvers) then a.approvers
     when p_verdict = 'approve' then a.approvers || p_person
     else a.approvers end;
   final := p_verdict = 'reject' or (p_verdict in ('approve', 'edit') and cardinality(agreed) >= a.quorum);
@@ -280,7 +296,7 @@ begin
     new_status, greatest(a.quorum - cardinality(agreed), 0), a.thread_id, at_seq, p_person;
 end $$;
 
--- Fires a timer that is due; false when it is gone or early. Safe to call any number of times.
+-- Fires a timer that is due; gives the thread to ring, null when it is gone or early. Safe to call any number of times.
 create function fire_timer(p_timer uuid) returns uuid
 language plpgsql as $$
 declare
@@ -299,7 +315,7 @@ begin
     return t.thread_id;
   end if;
   select * into a from approvals where id = t.subject for update;
-  if a.status <> 'pending' then return null; end if;
+  if a.status is distinct from 'pending' then return null; end if;
   consequence := coalesce(a.policy ->> 'atExpiry', 'deny');
   update approvals
      set status = case when consequence = 'deny' then 'expired' else status end,
