@@ -1,6 +1,6 @@
 /** What a schema cannot see: whether the parts of parley.yaml agree with each other and with the agents there are. */
 import { choiceOf } from "./did-you-mean.ts";
-import type { Locate, Path } from "./file.ts";
+import { byLine, type Locate, type Path } from "./file.ts";
 import type { Problem } from "./problems.ts";
 import type { FileSettings } from "./schema.ts";
 
@@ -20,7 +20,7 @@ export function disagreements(
   checkPeople(settings, report);
   checkPolicies(settings, report);
   checkDelivery(settings, report);
-  return problems;
+  return problems.sort(byLine);
 }
 
 function checkAgents(
@@ -36,7 +36,7 @@ function checkAgents(
   section.enabled?.forEach((name, index) => {
     known(["agents", "enabled", index], name, agents);
   });
-  const enabled = section.enabled ?? agents;
+  const enabled = section.enabled?.filter((name) => agents.includes(name)) ?? agents;
   known(["agents", "default"], section.default, enabled);
   for (const name of Object.keys(section.settings)) known(["agents", "settings", name], name, agents);
   routes.forEach((route, index) => {

@@ -35,20 +35,34 @@ export function parseSettings(text: string, name: string): ReadFile {
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const locate: Locate = (path) => `${name}:${lineOf(document, lines, path)} ${pathText(path)}`.trimEnd();
   if (document.errors.length > 0) {
-    const problems = document.errors.map((error) => ({
-      where: `${name}:${lines.linePos(error.pos[0]).line}`,
-      problem: `It is not valid YAML: ${error.message}.`,
-      fix: "correct the syntax; indent with spaces, and quote texts that begin with special characters.",
-    }));
+    const problems = document.errors.map((error) =>
+      notYaml(`${name}:${lines.linePos(error.pos[0]).line}`, error.message),
+    );
     return { settings: null, locate, problems };
   }
-  const parsed = fileSchema.safeParse(document.toJS() ?? {});
+  let content: unknown;
+  try {
+    content = document.toJS();
+  } catch (error) {
+    // Aliases that multiply beyond measure: the package refuses to expand them.
+    return { settings: null, locate, problems: [notYaml(name, (error as Error).message)] };
+  }
+  const parsed = fileSchema.safeParse(content ?? {});
   if (parsed.success) return { settings: parsed.data, locate, problems: [] };
-  return {
-    settings: null,
-    locate,
-    problems: parsed.error.issues.flatMap((issue) => issueProblems(issue, locate)),
-  };
+  const problems = parsed.error.issues.flatMap((issue) => issueProblems(issue, locate));
+  return { settings: null, locate, problems: problems.sort(byLine) };
+}
+
+const notYaml = (where: string, reason: string): Problem => ({
+  where,
+  problem: `It is not valid YAML: ${reason}.`,
+  fix: "correct the syntax; indent with spaces, and quote texts that begin with special characters.",
+});
+
+/** In the order in which a person works through the file. */
+export function byLine(a: Problem, b: Problem): number {
+  const line = ({ where }: Problem): number => Number(/:(\d+)/.exec(where)?.[1] ?? 0);
+  return line(a) - line(b);
 }
 
 function issueProblems(issue: z.core.$ZodIssue, locate: Locate): Problem[] {
