@@ -60,10 +60,18 @@ export function policyVersion(policy: Policy): string {
 }
 
 const codeAlphabet = "23456789ABCDEFGHJKMNPQRSTUVWXYZ";
+const codeLength = 6;
 
-/** A short code that a person can type, derived from random bytes handed in. No look-alike characters. */
+/** A short code that a person can type, derived from six random bytes handed in. No look-alike characters. */
 export function approvalCode(randomBytes: Uint8Array): string {
-  return Array.from(randomBytes.slice(0, 6), (byte) => codeAlphabet[byte % codeAlphabet.length]).join("");
+  // 48 bits over 31^6 codes: no character is noticeably likelier than another.
+  let rest = randomBytes.slice(0, codeLength).reduce((sum, byte) => sum * 256 + byte, 0);
+  let code = "";
+  while (code.length < codeLength) {
+    code += codeAlphabet[rest % codeAlphabet.length];
+    rest = Math.floor(rest / codeAlphabet.length);
+  }
+  return code;
 }
 
 export interface Decider {
@@ -85,7 +93,9 @@ export function mayDecide(
   const person = sender.person;
   if (person === undefined)
     return no("We do not know who you are here. Ask an administrator to link your identity.");
-  if (policy.notRequester && requesters.includes(person)) {
+  // Who asked before their identity was linked to a person is known by the identity.
+  const names = [person, `${sender.channel}:${sender.identity}`];
+  if (policy.notRequester && names.some((name) => requesters.includes(name))) {
     return no("You asked for this yourself; somebody else has to decide.");
   }
   if (assuranceRank(sender.assurance) > assuranceRank(policy.minimumAssurance)) {
@@ -104,15 +114,17 @@ export function mayDecide(
 const assuranceRank = (assurance: Assurance): number => assuranceLevels.indexOf(assurance);
 const no = (reason: string): Permission => ({ allowed: false, reason });
 
-const visibleNames: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+const visibleNames: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
 
 /**
- * Makes what a card shows the same as what runs: control, bidi and zero-width characters become visible escapes;
- * nothing is ever cut. Unicode TR 36 names the characters that reorder or hide text.
+ * Makes what a card shows the same as what runs: control, bidi and zero-width characters, every blank but the plain
+ * space, and what has no glyph become visible escapes; nothing is ever cut. A backslash is escaped too, so that no two
+ * texts are shown alike. Unicode TR 36 names the characters that reorder or hide text; letters that resemble each
+ * other stay as they are.
  */
 export function visibleText(text: string): string {
   return text.replace(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115F\u1160\u3164\uFFA0\u2800]|\u034F|\u17B4|\u17B5|[\uFE00-\uFE0F]|[\u{E0100}-\u{E01EF}]/gu,
+    /[\\\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}|[\u115F\u1160\u3164\uFFA0\u2800]|\u034F|\u17B4|\u17B5|[\uFE00-\uFE0F]|[\u{E0100}-\u{E01EF}]/gu,
     (character) => visibleNames[character] ?? `\\u{${character.codePointAt(0)?.toString(16) ?? "?"}}`,
   );
 }

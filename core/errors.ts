@@ -118,7 +118,16 @@ const modelErrorTexts: Record<ModelErrorKind, string> = {
 
 /** One line of at most `maxCharacters`, without a stack: what a log line or the next step may carry of an error. */
 export function errorLine(error: unknown, maxCharacters = 300): string {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = error instanceof Error ? `${error.message}` : plain(error);
   const line = text.replace(/\s+/g, " ").trim() || "unknown error";
   return line.length <= maxCharacters ? line : `${line.slice(0, maxCharacters - 1)}…`;
+}
+
+/** Anything can be thrown, even what has no text of its own. */
+function plain(thrown: unknown): string {
+  try {
+    return String(thrown);
+  } catch {
+    return "unknown error";
+  }
 }

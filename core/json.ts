@@ -10,7 +10,8 @@ export const jsonObjectSchema: z.ZodType<JsonObject> = z.record(z.string(), json
 /**
  * Canonical JSON after RFC 8785: keys sorted by UTF-16 code units, no white space, ECMAScript number and
  * string forms. Two equal values always give the same text, so that a digest over it can be compared.
- * @throws {TypeError} for what JSON cannot hold (NaN, Infinity, undefined in an array, functions).
+ * A lone surrogate, which the RFC leaves out, is written as its escape.
+ * @throws {TypeError} for what JSON cannot hold (NaN, Infinity, undefined in an array, functions, dates, maps).
  */
 export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === "boolean" || typeof value === "string") return JSON.stringify(value);
@@ -18,9 +19,9 @@ export function canonicalJson(value: unknown): string {
     if (!Number.isFinite(value)) throw new TypeError("canonical JSON has no NaN or Infinity");
     return JSON.stringify(value);
   }
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  if (typeof value === "object") {
-    const members = Object.entries(value)
+  if (Array.isArray(value)) return `[${Array.from(value, canonicalJson).join(",")}]`;
+  if (Object.prototype.toString.call(value) === "[object Object]") {
+    const members = Object.entries(value as object)
       .filter(([, member]) => member !== undefined)
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, member]) => `${JSON.stringify(key)}:${canonicalJson(member)}`);

@@ -26,7 +26,7 @@ const no = new Set([
 ]);
 
 export function readYesNo(text: string): boolean | null {
-  const answer = text.toLowerCase().replace(/[.,!]/g, " ").replace(/\s+/g, " ").trim();
+  const answer = text.normalize("NFC").toLowerCase().replace(/[.,!]/g, " ").replace(/\s+/g, " ").trim();
   if (yes.has(answer)) return true;
   return no.has(answer) ? false : null;
 }

@@ -4,15 +4,18 @@
  * tests/console/visible-text.test.ts compares the two over every code point.
  */
 const hidden =
-  /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u115F\u1160\u3164\uFFA0\u2800]|\u034F|\u17B4|\u17B5|[\uFE00-\uFE0F]|[\u{E0100}-\u{E01EF}]/gu;
+  /[\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}|[\u115F\u1160\u3164\uFFA0\u2800]|\u034F|\u17B4|\u17B5|[\uFE00-\uFE0F]|[\u{E0100}-\u{E01EF}]/gu;
 
-const names: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+/** A backslash is escaped as well: otherwise a typed "\n" would look like a line break. */
+const hiddenOrBackslash = new RegExp(`\\\\|${hidden.source}`, "gu");
+
+const names: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
 
 const escapeOf = (character: string): string =>
   names[character] ?? `\\u{${character.codePointAt(0)?.toString(16) ?? "?"}}`;
 
 export function visibleText(text: string): string {
-  return text.replace(hidden, escapeOf);
+  return text.replace(hiddenOrBackslash, escapeOf);
 }
 
 /** `escape` is set for a character that would not be seen: it is shown marked, so nobody takes it for typed text. */
@@ -22,7 +25,7 @@ export type VisiblePart = { text: string; escape: false } | { text: string; esca
 export function visibleParts(text: string): VisiblePart[] {
   const parts: VisiblePart[] = [];
   let end = 0;
-  for (const match of text.matchAll(hidden)) {
+  for (const match of text.matchAll(hiddenOrBackslash)) {
     if (match.index > end) parts.push({ text: text.slice(end, match.index), escape: false });
     parts.push({ text: escapeOf(match[0]), escape: true, source: match[0] });
     end = match.index + match[0].length;
