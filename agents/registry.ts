@@ -39,24 +39,20 @@ export async function loadAgents({
 }: AgentsToLoad): Promise<Map<string, Agent>> {
   const problems: string[] = [];
   const wanted = (name: string): boolean => enabled === null || enabled.includes(name);
-  const own = path === null ? [] : await findOwn(path, wanted, problems);
-  const known = [
-    ...bundledAgents.map((definition) => ({ definition, place: `agent ${definition.name}` })),
-    ...own,
-  ];
-  // Disabled folders were not imported, so their names are not known here: they cannot be missing either.
-  const names = known.map(({ definition }) => definition.name);
-  const missing = (enabled ?? []).filter(
-    (name) => !names.includes(name) && !problems.some((line) => line.includes(name)),
-  );
+  const own = path === null ? [] : await ownFolders(path, problems);
+  const bundledNames = bundledAgents.map(({ name }) => name);
+  const known = [...bundledNames, ...own];
   problems.push(
-    ...missing.map(
-      (name) => `agents.enabled names ${name}, but there is no such agent (known: ${names.join(", ")})`,
-    ),
+    ...(enabled ?? [])
+      .filter((name) => !known.includes(name))
+      .map((name) => `agents.enabled names ${name}, but there is no such agent (known: ${known.join(", ")})`),
   );
-
+  const definitions = [
+    ...bundledAgents.map((definition) => ({ definition, place: `agent ${definition.name}` })),
+    ...(path === null ? [] : await importAll(path, own.filter(wanted), problems)),
+  ];
   const agents = new Map<string, Agent>();
-  for (const { definition, place } of known.filter(({ definition: { name } }) => wanted(name))) {
+  for (const { definition, place } of definitions.filter(({ definition: { name } }) => wanted(name))) {
     try {
       const agent = await definition.load(await environmentFor(definition.name));
       problems.push(...agentProblems(agent).map((problem) => `${place}: ${problem}`));
@@ -65,7 +61,8 @@ export async function loadAgents({
       problems.push(...problemsOf(error, place));
     }
   }
-  problems.push(...handoffProblems(agents));
+  // An agent that did not load is a problem of its own, not one of those that hand over to it.
+  if (problems.length === 0) problems.push(...handoffProblems(agents));
   if (problems.length > 0) throw new ProblemsError(problems);
   return agents;
 }
@@ -75,19 +72,20 @@ interface Found {
   place: string;
 }
 
-async function findOwn(
-  path: string,
-  wanted: (name: string) => boolean,
-  problems: string[],
-): Promise<Found[]> {
+/** The names of the user's agents, which are their folders' names. */
+async function ownFolders(path: string, problems: string[]): Promise<string[]> {
   const folders = await agentFolders(path).catch((error: unknown) => {
     problems.push(...problemsOf(error, `agents.path ${path}`));
     return [];
   });
   if (folders.length > maxOwnAgents)
     problems.push(`agents.path ${path}: holds more than ${maxOwnAgents} agents`);
+  return folders.slice(0, maxOwnAgents);
+}
+
+async function importAll(path: string, names: readonly string[], problems: string[]): Promise<Found[]> {
   const found: Found[] = [];
-  for (const name of folders.slice(0, maxOwnAgents).filter(wanted)) {
+  for (const name of names) {
     const place = join(path, name);
     try {
       if (bundledAgents.some((bundled) => bundled.name === name)) {

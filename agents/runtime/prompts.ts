@@ -99,7 +99,10 @@ export async function loadPrompts(folders: readonly string[]): Promise<Prompts> 
 
 async function loadFolder(folder: string): Promise<Map<string, LoadedVersion[]>> {
   const indexFile = join(folder, "index.yaml");
-  const parsed = indexSchema.safeParse(parse(await readFile(indexFile, "utf8")));
+  const index = await readFile(indexFile, "utf8").catch((error: unknown) => {
+    throw new Error("cannot be read; it names the versions of each agent's prompt", { cause: error });
+  });
+  const parsed = indexSchema.safeParse(parse(index));
   if (!parsed.success) throw new ProblemsError(schemaProblems(parsed.error, indexFile));
   const problems = Object.entries(parsed.data).flatMap(([agent, entry]) =>
     indexProblems(entry).map((problem) => `${indexFile}.${agent}: ${problem}`),
