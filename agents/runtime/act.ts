@@ -9,7 +9,7 @@ import { canonicalJson } from "../../core/json.ts";
 import type { OpenCall } from "../../core/thread.ts";
 import { type Activation, agentOf, write } from "./activation.ts";
 import { runTool, type ToolOutcome } from "./effects.ts";
-import { ask, join, type Plan, plan, question, system } from "./plan.ts";
+import { ask, join, outcomeQuestion, type Plan, plan, system } from "./plan.ts";
 
 /** Attempts at one call whose worker died in the middle, before it counts as failed. */
 const maxAttempts = 5;
@@ -17,26 +17,33 @@ const maxAttempts = 5;
 const maxTimedAttempts = 2;
 
 export async function begin(activation: Activation, calls: readonly OpenCall[]): Promise<void> {
+  if (agentOf(activation) === undefined)
+    return fail(activation, calls, "The agent is not available here any more.");
   const approved = calls.find((call) => call.approvalId !== null && call.status === "approved");
   if (approved !== undefined && !(await isWhatWasApproved(activation, approved))) {
-    const { callId, approvalId } = approved;
-    activation.parts.logger("error", "approval_mismatch", {
-      threadId: activation.lease.threadId,
-      callId,
-      approvalId,
-    });
-    const error = "What was approved is not what would run. Nothing ran.";
-    await write(
-      activation,
-      plan({ type: "tool_failed", data: { callId, error, durationMs: 0 }, actor: system }),
-    );
-    return;
+    return refuse(activation, approved);
   }
   const useApproval =
     approved?.approvalId && approved.digest
       ? { approvalId: approved.approvalId, digest: approved.digest }
       : undefined;
-  await start(activation, calls, useApproval);
+  const before = activation.state.seq;
+  const began = await start(activation, calls, useApproval);
+  // The log stands where it stood, so it is the approval that cannot be used: trying again would change nothing.
+  if (began === "moved" && approved !== undefined && activation.state.seq === before) {
+    await refuse(activation, approved);
+  }
+}
+
+async function refuse(activation: Activation, call: OpenCall): Promise<void> {
+  const { callId, approvalId } = call;
+  const { threadId } = activation.lease;
+  activation.parts.logger("error", "approval_mismatch", { threadId, callId, approvalId });
+  await fail(activation, [call], "What was approved is not what would run. Nothing ran.");
+}
+
+async function fail(activation: Activation, calls: readonly OpenCall[], error: string): Promise<void> {
+  await write(activation, calls.map((call) => failure(call, error, 0)).reduce(join, plan()));
 }
 
 /** The stored row, its digest and the call in the log have to agree: a digest alone could belong to other arguments. */
@@ -55,22 +62,24 @@ async function isWhatWasApproved({ parts, planner }: Activation, call: OpenCall)
 }
 
 export async function recover(activation: Activation, calls: readonly OpenCall[]): Promise<void> {
-  const again = calls.filter((call) => call.effect !== "once" && call.attempt < maxAttempts);
+  const available = agentOf(activation) !== undefined;
+  const again = calls.filter((call) => available && call.effect !== "once" && call.attempt < maxAttempts);
   const events = calls.filter((call) => !again.includes(call)).map((call) => given(activation, call));
   if (events.length > 0) await write(activation, events.reduce(join, plan()));
   else await start(activation, again);
 }
 
+/** What becomes of a begun call that may not be tried again. */
 const given = (activation: Activation, call: OpenCall): Plan =>
   call.effect === "once"
     ? outcomeUnknown(activation, call, "the server stopped while it ran")
-    : failure(call, `was cut off ${call.attempt} times`, 0);
+    : failure(call, `was cut off (attempt ${call.attempt}) and is not tried again`, 0);
 
 async function start(
   activation: Activation,
   calls: readonly OpenCall[],
   useApproval?: { approvalId: string; digest: string },
-): Promise<void> {
+): Promise<"started" | "moved"> {
   const events = calls.map((call): NewEvent => {
     const { callId, approvalId } = call;
     const idempotencyKey = call.idempotencyKey ?? callId;
@@ -81,12 +90,13 @@ async function start(
     };
   });
   const begun = { events, onlyIfUnmoved: true, ...(useApproval === undefined ? {} : { useApproval }) };
-  if ((await write(activation, begun)) === "moved") return;
+  if ((await write(activation, begun)) === "moved") return "moved";
   const ids = new Set(calls.map(({ callId }) => callId));
   await runAll(
     activation,
     activation.state.calls.filter((call) => ids.has(call.callId)),
   );
+  return "started";
 }
 
 async function runAll(activation: Activation, calls: readonly OpenCall[]): Promise<void> {
@@ -127,10 +137,15 @@ function outcomePlan(activation: Activation, call: OpenCall, outcome: ToolOutcom
     case "timed_out":
       return timedOut(activation, call, outcome);
     case "cut_off":
-      return activation.cutOff() === "cancelled"
-        ? failure(call, "was cut off by a cancellation; whether it happened is not known", 0)
-        : plan();
+      return activation.cutOff() === "cancelled" ? cancelled(activation, call) : plan();
   }
+}
+
+function cancelled(activation: Activation, call: OpenCall): Plan {
+  const error = "it was cut off by a cancellation";
+  return call.effect === "once"
+    ? outcomeUnknown(activation, call, error)
+    : failure(call, `${error}; whether it happened is not known`, 0);
 }
 
 function timedOut(
@@ -148,12 +163,8 @@ const failure = ({ callId }: OpenCall, error: string, durationMs: number): Plan 
   plan({ type: "tool_failed", data: { callId, error, durationMs }, actor: system });
 
 function outcomeUnknown({ state, planner }: Activation, call: OpenCall, error: string): Plan {
-  const { callId, tool, args } = call;
-  const text = `I started ${tool} with ${canonicalJson(args)}, but I do not know whether it happened (${error}). I will not do it again on my own. Please look: did it happen?`;
-  const asked = {
-    ...question(planner, { purpose: "tool_outcome", text, format: { kind: "yes_no" }, urgency: "high" }),
-    callId,
-  };
+  const { callId } = call;
+  const asked = outcomeQuestion(planner, call, error);
   const unknown = plan({ type: "tool_outcome_unknown", data: { callId, error }, actor: system });
   return join(unknown, ask(state, state.run ?? { runId: planner.ids.next() }, asked, planner));
 }

@@ -59,12 +59,12 @@ export function activate(
 
 /**
  * Writes one commit and rings for what it promised. `moved` means that nothing was written and the state is fresh.
- * The lease goes with the commit when the thread rests after it.
+ * The lease goes with the commit when the thread rests after it, or when the commit says so.
  */
 export async function write(activation: Activation, commit: Commit): Promise<"committed" | "moved"> {
   const { parts, lease } = activation;
   const after = fold(numbered(commit.events, activation.state.seq), activation.state);
-  const release = nextAction(after, limitsOf(parts, after)).do === "rest";
+  const release = commit.release ?? nextAction(after, limitsOf(parts, after)).do === "rest";
   const result = await parts.log.commit(lease, activation.state, { ...commit, release });
   activation.state = result.state;
   if (result.outcome === "moved") return "moved";

@@ -11,6 +11,7 @@ import type { NewEvent } from "../../core/events.ts";
 import { fold, senderKey } from "../../core/fold.ts";
 import { type Action, nextAction } from "../../core/next-action.ts";
 import type { Doorbell, LeasedThread, Log, ModelCallRecord, ThreadLog } from "../../core/ports.ts";
+import type { ThreadState } from "../../core/thread.ts";
 import type { Agent } from "../agent.ts";
 import { begin, recover } from "./act.ts";
 import { type Activation, activate, agentOf, numbered, write } from "./activation.ts";
@@ -19,7 +20,7 @@ import { type Budgets, dayLimits, grantOf, isLimited, isOver, limitsOf } from ".
 import { plan, requestApproval, system } from "./plan.ts";
 import { prefetch } from "./prefetch.ts";
 import { cleanUp, giveUpThread, stopAfterErrors, stopAtBudget, stopAtStepLimit } from "./stops.ts";
-import { type Thinker, think } from "./think.ts";
+import { type Thinker, type Thought, think } from "./think.ts";
 
 /** What metrics and traces hear of the loop. */
 export type LoopFact =
@@ -86,12 +87,10 @@ async function advance(activation: Activation): Promise<void> {
 }
 
 async function perform(activation: Activation, action: Action): Promise<void> {
-  const { parts, planner, state, lease } = activation;
+  const { parts, planner, state } = activation;
   switch (action.do) {
     case "rest":
-      activation.released = await parts.log.release(lease, state);
-      if (!activation.released) activation.state = await parts.log.catchUp(lease.threadId, state);
-      return;
+      return rest(activation);
     case "clean_up":
       await write(activation, { ...cleanUp(state, planner), onlyIfUnmoved: true });
       return;
@@ -122,6 +121,12 @@ async function perform(activation: Activation, action: Action): Promise<void> {
     case "think":
       return thinkOnce(activation);
   }
+}
+
+async function rest(activation: Activation): Promise<void> {
+  const { parts, lease, state } = activation;
+  activation.released = await parts.log.release(lease, state);
+  if (!activation.released) activation.state = await parts.log.catchUp(lease.threadId, state);
 }
 
 async function stopFor(activation: Activation, reason: "step_limit" | "errors" | "budget"): Promise<void> {
@@ -170,12 +175,16 @@ async function thinkOnce(activation: Activation): Promise<void> {
     signal,
   });
   const full = { ...thought.full, events: [...before, ...thought.full.events] };
-  const mustNotMove = thought.decision === "call" && (full.approvals ?? []).length > 0;
-  if ((await write(activation, { ...full, onlyIfUnmoved: mustNotMove })) === "moved") {
-    await write(activation, { ...thought.stepOnly, events: [...before, ...thought.stepOnly.events] });
+  if ((await write(activation, { ...full, onlyIfUnmoved: true })) === "moved") {
+    const stepOnly = { ...thought.stepOnly, events: [...before, ...thought.stepOnly.events] };
+    await write(activation, isOvertaken(activation.state, thought, basis.seq) ? stepOnly : full);
   }
   tell(activation, agent, { thought, durationMs: performance.now() - startedAt });
 }
+
+/** Whether what a thought led to must not be done any more, now that the log has moved past what it saw. */
+const isOvertaken = (fresh: ThreadState, { ifMoved }: Thought, basisSeq: number): boolean =>
+  fresh.halted === "cancelled" || ifMoved === "stale" || (ifMoved === "unheard" && fresh.inputSeq > basisSeq);
 
 function runStarted({ state, planner }: Activation): Extract<NewEvent, { type: "run_started" }> {
   const correlationId = state.latest?.correlationId ?? planner.threadId;
@@ -185,7 +194,7 @@ function runStarted({ state, planner }: Activation): Extract<NewEvent, { type: "
 function tell(
   { parts, lease }: Activation,
   agent: Agent,
-  { thought, durationMs }: { thought: Awaited<ReturnType<typeof think>>; durationMs: number },
+  { thought, durationMs }: { thought: Thought; durationMs: number },
 ): void {
   parts.observe({ kind: "step", agent: agent.name, decision: thought.decision, durationMs });
   for (const call of thought.full.modelCalls ?? []) {
@@ -216,8 +225,11 @@ async function dayIsOver(activation: Activation): Promise<boolean> {
   const spent = await parts.log.spentToday(who);
   if (!isOver(spent.day, day, state.extension) && !isOver(spent.person, person, state.extension))
     return false;
-  if (state.question === null) {
-    await write(activation, { ...stopAtBudget(state, grantOf([day, person]), planner), onlyIfUnmoved: true });
+  // The state alone does not show that the day is over: the thread has to be told to rest.
+  if (state.question !== null) await rest(activation);
+  else {
+    const stopped = stopAtBudget(state, grantOf([day, person]), planner);
+    await write(activation, { ...stopped, onlyIfUnmoved: true, release: true });
   }
   return true;
 }
@@ -228,7 +240,7 @@ async function leave(
   leased: LeasedThread,
   { error, stop }: { error: unknown; stop: AbortSignal },
 ): Promise<void> {
-  const { parts, lease, planner } = activation;
+  const { parts, lease } = activation;
   const { threadId } = lease;
   if (error instanceof StaleLeaseError || activation.cutOff() === "lost") {
     parts.logger("warn", "lease_lost", { threadId });
@@ -242,15 +254,18 @@ async function leave(
     failures: leased.failures + 1,
   });
   if (!outside && leased.failures + 1 >= maxFailures) {
-    const text =
-      "Something is wrong on our side and I could not work on this. The people who run this server can see it.";
-    const state = await parts.log.catchUp(threadId, activation.state);
-    const result = await parts.log.commit(lease, state, {
-      ...giveUpThread(state, text, planner),
-      release: true,
-    });
-    if (result.outcome === "committed") await parts.doorbell.ringDelivery(threadId);
-    return;
+    if (await apologize(activation)) return;
   }
   await parts.log.abandon(lease, { afterMs: Math.min(1_000 * 2 ** leased.failures, 60_000) });
+}
+
+/** False when the log moved meanwhile: whoever wrote is heard before the thread is given up. */
+async function apologize({ parts, lease, planner, state }: Activation): Promise<boolean> {
+  const text =
+    "Something is wrong on our side and I could not work on this. The people who run this server can see it.";
+  const fresh = await parts.log.catchUp(lease.threadId, state);
+  const apology = { ...giveUpThread(fresh, text, planner), onlyIfUnmoved: true, release: true };
+  if ((await parts.log.commit(lease, fresh, apology)).outcome === "moved") return false;
+  await parts.doorbell.ringDelivery(lease.threadId);
+  return true;
 }

@@ -8,7 +8,9 @@ import {
   type Policy,
   policyVersion,
   type StoredAction,
+  visibleText,
 } from "../../core/approval.ts";
+import { errorLine } from "../../core/errors.ts";
 import type { NewEvent } from "../../core/events.ts";
 import { canonicalJson, type JsonObject } from "../../core/json.ts";
 import type {
@@ -83,7 +85,9 @@ export function decide(state: ThreadState, choice: Choice, planner: Planner): De
 }
 
 function decideCalls(state: ThreadState, chosen: readonly ChosenCall[], planner: Planner): Decision {
-  const calls = chosen.map(({ tool, args }) => call(tool, args, planner));
+  const read = readCalls(chosen, planner);
+  if ("problem" in read) return { type: "invalid", ...read };
+  const { calls } = read;
   const unknownPolicy = calls.find(
     ({ approvalPolicy }) => approvalPolicy !== null && !planner.policies.has(approvalPolicy),
   );
@@ -92,10 +96,46 @@ function decideCalls(state: ThreadState, chosen: readonly ChosenCall[], planner:
     const problem = `${unknownPolicy.tool} needs an approval by the policy "${unknownPolicy.approvalPolicy}", which is not configured`;
     return { type: "invalid", intent: unknownPolicy.tool, problem };
   }
+  const unsettled = state.calls.find((open) => calls.some((proposal) => isUnsettled(open, proposal)));
+  if (unsettled !== undefined) return { type: "ask", question: outcomeQuestion(planner, unsettled) };
   const asked =
     calls.length === 1 ? state.calls.find((open) => isSameProposal(open, calls[0] as Call)) : undefined;
   if (asked !== undefined) return { type: "reply", text: "That is already waiting for an approval." };
   return { type: "call", calls };
+}
+
+/** A tool's own functions read the model's arguments: where one fails, nothing may run, and the next step sees why. */
+function readCalls(
+  chosen: readonly ChosenCall[],
+  planner: Planner,
+): { calls: Call[] } | { intent: string; problem: string } {
+  const calls: Call[] = [];
+  for (const { tool, args } of chosen) {
+    try {
+      calls.push(call(tool, args, planner));
+    } catch (error) {
+      return { intent: tool.name, problem: `${tool.name} cannot take these arguments: ${errorLine(error)}` };
+    }
+  }
+  return { calls };
+}
+
+/** A `once` call that may have happened: a person says so before anything like it is done again. */
+const isUnsettled = (open: OpenCall, proposal: Call): boolean =>
+  open.status === "unknown" && open.tool === proposal.tool && open.subject === proposal.subject;
+
+const maxShownCharacters = 2_000;
+
+/** Asks a person whether a call happened. What is long is shortened: a question has at most 10,000 characters. */
+export function outcomeQuestion(planner: Planner, { callId, tool, args }: OpenCall, error = ""): Question {
+  const all = visibleText(canonicalJson(args));
+  const left = all.length - maxShownCharacters;
+  const shown =
+    left > 0 ? `${all.slice(0, maxShownCharacters).toWellFormed()} [… ${left} characters left out …]` : all;
+  const why = error === "" ? "" : ` (${error})`;
+  const text = `I started ${tool} with ${shown}, but I do not know whether it happened${why}. I will not do it again on my own. Please look: did it happen?`;
+  const facts = { purpose: "tool_outcome", text, format: { kind: "yes_no" }, urgency: "high" } as const;
+  return { ...question(planner, facts), callId };
 }
 
 const isSameProposal = (open: OpenCall, proposal: Call): boolean =>
@@ -181,7 +221,7 @@ export function requestApproval(state: ThreadState, open: OpenCall, agent: Agent
     policyVersion: policyVersion(policy),
     expiresAt,
   };
-  const summary = agent.tools.find((tool) => tool.name === open.tool)?.summary?.(open.args) ?? null;
+  const summary = summaryOf(agent, open);
   const approval: NewApproval = {
     ...action,
     approvalId: planner.ids.next(),
@@ -191,6 +231,15 @@ export function requestApproval(state: ThreadState, open: OpenCall, agent: Agent
     policy,
   };
   return join(withdrawSuperseded(state, open), askedPlan(state, approval, planner));
+}
+
+/** The card shows the exact arguments anyway: a summary that fails must not keep people from being asked. */
+function summaryOf(agent: Agent, open: OpenCall): string | null {
+  try {
+    return agent.tools.find((tool) => tool.name === open.tool)?.summary?.(open.args) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 function askedPlan(state: ThreadState, approval: NewApproval, planner: Planner): Plan {

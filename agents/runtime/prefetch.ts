@@ -23,10 +23,11 @@ type Outcome = { ok: true; result: Json } | { ok: false; error: string };
 
 async function settled(fetch: (signal: AbortSignal) => Promise<Json>, signal: AbortSignal): Promise<Outcome> {
   try {
-    const result = await Promise.race([fetch(signal), aborted(signal)]);
-    const size = JSON.stringify(result).length;
-    if (size > maxFetchedCharacters) return { ok: false, error: `too large (${size} characters)` };
-    return { ok: true, result };
+    signal.throwIfAborted();
+    const text = JSON.stringify(await Promise.race([fetch(signal), aborted(signal)])) ?? "null";
+    if (text.length > maxFetchedCharacters)
+      return { ok: false, error: `too large (${text.length} characters)` };
+    return { ok: true, result: JSON.parse(text) as Json };
   } catch (error) {
     return { ok: false, error: errorLine(error) };
   }

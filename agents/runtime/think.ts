@@ -44,9 +44,14 @@ export interface Thinker {
 export interface Thought {
   /** Everything to write. */
   full: Commit;
-  /** What to write instead when the log moved meanwhile and `full` must not begin anything: the step alone. */
+  /** What to write instead when the log moved meanwhile and what follows must be decided again. */
   stepOnly: Commit;
   decision: Decision["type"] | "model_failed";
+  /**
+   * What a log that moved means for `full`. `stale`: it must not be written, the step alone is. `unheard`: the same, if
+   * something new asks for a decision. `stands`: it is written all the same.
+   */
+  ifMoved: "stale" | "unheard" | "stands";
 }
 
 export interface Thinking {
@@ -79,20 +84,23 @@ export function stepRequest(
   };
 }
 
+/** Tokens that the context may take: half of it once the model has found it too long. */
+export const contextTokensAt = ({ limits }: Agent, stage: ModelUsage["stage"]): number =>
+  stage === "compacted" ? Math.floor(limits.contextTokens / 2) : limits.contextTokens;
+
 /** @throws the signal's reason when the worker stops or loses the thread. */
 export async function think(thinking: Thinking): Promise<Thought> {
   const { thinker, agent, state, signal, planner } = thinking;
   const prompt = thinker.prompts.forThread(agent.name, planner.threadId, agent.promptVariables());
-  const { contextTokens, modelTimeoutMs } = agent.limits;
   try {
     const answered = await decideWithFallback({
       primary: thinker.primary,
       backup: thinker.backup,
       circuit: thinker.circuit,
-      request: stepRequest(agent, state, prompt, contextTokens),
-      compacted: () => stepRequest(agent, state, prompt, Math.floor(contextTokens / 2)),
+      request: stepRequest(agent, state, prompt, contextTokensAt(agent, "primary")),
+      compacted: () => stepRequest(agent, state, prompt, contextTokensAt(agent, "compacted")),
       signal,
-      timeoutMs: modelTimeoutMs,
+      timeoutMs: agent.limits.modelTimeoutMs,
       onPartial: (text) => thinker.live.publish({ threadId: planner.threadId, kind: "partial", text }),
     });
     return await decided(thinking, prompt, answered);
@@ -129,6 +137,7 @@ async function decided(thinking: Thinking, prompt: RenderedPrompt, answered: Cha
     full: { ...full, modelCalls },
     stepOnly: { events: [event], modelCalls },
     decision: decision.type,
+    ifMoved: full.approvals.length > 0 ? "stale" : decision.type === "ask" ? "unheard" : "stands",
   };
 }
 
@@ -155,6 +164,8 @@ const callFacts = ({ agent, run, state }: Thinking) => ({
   correlationId: run.correlationId,
 });
 
+const nothingSpent: NonNullable<FailedAttempt["usage"]> = { inputTokens: 0, outputTokens: 0 };
+
 async function failedCalls(
   thinking: Thinking,
   prompt: RenderedPrompt,
@@ -162,7 +173,7 @@ async function failedCalls(
 ): Promise<ModelCallRecord[]> {
   const { thinker } = thinking;
   return Promise.all(
-    attempts.map(async ({ stage, model, kind, latencyMs, usage = { inputTokens: 0, outputTokens: 0 } }) => ({
+    attempts.map(async ({ stage, model, kind, latencyMs, usage = nothingSpent }) => ({
       ...callFacts(thinking),
       modelCallId: thinker.ids.next(),
       stepId: null,
@@ -171,7 +182,7 @@ async function failedCalls(
       promptVersion: prompt.version,
       promptHash: prompt.hash,
       ...usage,
-      costUsd: await thinker.costUsd(model, usage),
+      costUsd: usage.costUsd !== undefined ? usage.costUsd : await thinker.costUsd(model, usage),
       latencyMs,
       outcome: kind,
     })),
@@ -191,14 +202,14 @@ async function failed(thinking: Thinking, prompt: RenderedPrompt, error: ModelCh
   const again =
     state.modelFailures + 1 < maxModelFailures && (error.retryable || worthAnotherTry.includes(error.kind));
   const timerId = planner.ids.next();
-  const event: NewEvent = {
+  const event = (retryTimerId: string | null): NewEvent => ({
     type: "model_failed",
     data: {
       runId: run.runId,
       basisSeq: thinking.basisSeq,
       kind: error.kind,
       error: errorLine(error),
-      retryTimerId: again ? timerId : null,
+      retryTimerId,
       usage: {
         inputTokens: sum(calls.map((call) => call.inputTokens)),
         outputTokens: sum(calls.map((call) => call.outputTokens)),
@@ -206,18 +217,20 @@ async function failed(thinking: Thinking, prompt: RenderedPrompt, error: ModelCh
       },
     },
     actor: system,
-  };
+  });
   const pauseMs = retryPauseMs(state.modelFailures, error, thinker.ids.randomBytes(1)[0] ?? 0);
   const dueAt = new Date(thinker.clock.now().getTime() + pauseMs).toISOString();
   const retry: Plan = {
-    ...plan(event, timerSet(timerId, dueAt, "model_retry")),
+    ...plan(event(timerId), timerSet(timerId, dueAt, "model_retry")),
     timers: [{ timerId, dueAt, kind: "model_retry" }],
   };
-  const full = again ? retry : join(plan(event), giveUp(thinking, error));
+  const full = again ? retry : join(plan(event(null)), giveUp(thinking, error));
   return {
     full: { ...full, modelCalls: calls },
-    stepOnly: { ...full, modelCalls: calls },
+    // Whoever wrote meanwhile would be given up on unheard: then it is tried once more, however often it has failed.
+    stepOnly: { ...retry, modelCalls: calls },
     decision: "model_failed",
+    ifMoved: again ? "stands" : "stale",
   };
 }
 
