@@ -26,7 +26,7 @@ export function openLogger(level: Level, role: string): Logger {
   const logger = pino(
     {
       level,
-      base: { role, pid: process.pid },
+      base: { role, processId: process.pid },
       messageKey: "event",
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },

@@ -5,6 +5,13 @@ import type { QueueDepth } from "../queue/queue.ts";
 
 export type Metrics = ReturnType<typeof openMetrics>;
 
+interface HttpRequest {
+  method: string;
+  route: string;
+  status: number;
+  durationMs: number;
+}
+
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
 /** @param depth asked at each scrape; a queue that does not answer leaves its gauges as they were. */
@@ -43,6 +50,14 @@ export function openMetrics(depth: () => Promise<QueueDepth>) {
     buckets: secondsBuckets,
     registers,
   });
+  const httpSeconds = new Histogram({
+    name: "parley_http_request_seconds",
+    help: "HTTP requests.",
+    labelNames: ["method", "route", "status"],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const openStreams = new Gauge({ name: "parley_event_streams", help: "Open event streams.", registers });
   const queueAge = new Gauge({
     name: "parley_queue_oldest_seconds",
     help: "Age of the oldest ring that nobody has heard.",
@@ -67,7 +82,12 @@ export function openMetrics(depth: () => Promise<QueueDepth>) {
     refused: (channel: string) => refused.inc({ channel }),
     delivery: ({ channel, outcome }: { channel: string; outcome: string }) =>
       deliveries.inc({ channel, outcome }),
-    decision: (verdict: string, outcome: string) => verdicts.inc({ verdict, outcome }),
+    http: {
+      request: ({ method, route, status, durationMs }: HttpRequest) =>
+        httpSeconds.observe({ method, route, status: String(status) }, durationMs / 1_000),
+      decision: (verdict: string, outcome: string) => verdicts.inc({ verdict, outcome }),
+      streams: (open: number) => openStreams.set(open),
+    },
     loop(fact: LoopFact): void {
       switch (fact.kind) {
         case "step":
