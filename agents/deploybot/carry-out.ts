@@ -1,6 +1,6 @@
 /**
- * Carries out one deployment or rollback that was decided: checks that the tag still names the commit that was approved,
- * takes the place in the record, runs the command, writes down how it ended.
+ * Carries out one deployment or rollback that was decided: takes the place in the record, checks that the tag still names
+ * the commit that was approved, runs the command, writes down how it ended.
  *
  * After a crash the same key comes again. If the first attempt ended, its result counts and nothing runs; otherwise the
  * command runs again and is told the same key.
@@ -36,8 +36,6 @@ export async function carryOut(
   context: ToolContext,
 ): Promise<JsonObject> {
   const { settings, deployments } = workshop;
-  const place = await workshop.gitPlace(target.service);
-  await assertPinned(place, target, context.signal);
   const attempt = {
     ...target,
     action,
@@ -48,7 +46,7 @@ export async function carryOut(
   };
   const { done } = await deployments.begin(attempt);
   if (done !== null) return outcome(action, target, done);
-  const ended = await runAttempt(workshop, action, target, { place, context });
+  const ended = await runAttempt(workshop, action, target, context);
   await deployments.end(context.idempotencyKey, ended);
   return outcome(action, target, ended);
 }
@@ -69,12 +67,14 @@ async function runAttempt(
   workshop: Workshop,
   action: Action,
   target: Target,
-  { place, context }: { place: GitPlace; context: ToolContext },
+  context: ToolContext,
 ): Promise<End> {
   const environment = workshop.settings.environments[target.environment];
   if (environment === undefined) throw new Error(`There is no environment ${target.environment}.`);
   const { timeoutMs } = workshop.settings;
   try {
+    const place = await workshop.gitPlace(target.service);
+    await assertPinned(place, target, context.signal);
     const end = await runCommand({
       argv: fill(template(environment, action), { ...target, repository: place.repository }),
       cwd: workshop.folder,

@@ -140,6 +140,17 @@ it("refuses when the tag points elsewhere than what was approved, and runs nothi
   expect(await releases()).toBe("");
 });
 
+it("gives the first result again although the tag was moved since", async () => {
+  const agent = await loadDemo();
+  const target = { ...(await found(agent, "v1.4.2")), environment: "staging" };
+  const context = contextOf();
+  const first = await run(agent, "deploy", target, context);
+  const repository = join(temp.folder, "demo/backend");
+  execFileSync("git", ["-C", repository, "tag", "-f", "v1.4.2", "v1.2.0^{commit}"], { stdio: "ignore" });
+
+  expect(await run(agent, "deploy", target, { ...context, attempt: 2 })).toEqual(first);
+});
+
 it("names the nearest tags when one is unknown", async () => {
   const agent = await loadDemo();
 
