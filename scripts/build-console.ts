@@ -8,6 +8,7 @@
 import { createHash } from "node:crypto";
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -64,6 +65,7 @@ function builtStamp(): string | null {
 }
 
 async function buildConsole(stamp: string): Promise<void> {
+  mkdirSync(workshop, { recursive: true });
   removeLeftovers();
   const folder = mkdtempSync(join(workshop, workPrefix));
   try {
@@ -71,7 +73,8 @@ async function buildConsole(stamp: string): Promise<void> {
     const fresh = join(folder, "fresh");
     await build({
       configFile: join(consoleFolder, "vite.config.ts"),
-      logLevel: "error",
+      configLoader: "native",
+      logLevel: "silent",
       build: { outDir: fresh, emptyOutDir: true },
     });
     writeFileSync(join(fresh, "stamp"), stamp);

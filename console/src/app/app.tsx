@@ -5,7 +5,7 @@ import { ApprovalPage } from "../approvals/approval-page.tsx";
 import { ApprovalsPage } from "../approvals/approvals-page.tsx";
 import { ThreadsPage } from "../chat/threads-page.tsx";
 import { DeliveriesPage } from "../deliveries/deliveries-page.tsx";
-import { SessionGate } from "../session/session.tsx";
+import { SessionGate } from "../session/session-gate.tsx";
 import { TimelinePage } from "../timeline/timeline-page.tsx";
 import { Announcer } from "./announce.tsx";
 import { Frame } from "./frame.tsx";

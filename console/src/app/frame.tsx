@@ -3,7 +3,7 @@ import { ActionIcon } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef } from "react";
 import { useLocation } from "wouter";
-import { useSession, useSignOut } from "../session/session.tsx";
+import { useSession, useSignOut } from "../session/session.ts";
 import { Brand } from "./brand.tsx";
 import { ColourScheme } from "./colour-scheme.tsx";
 import styles from "./frame.module.css";

@@ -3,7 +3,7 @@ import { Button } from "@mantine/core";
 import { Link } from "wouter";
 import type { StatusView } from "../../../gateway/api.ts";
 import { useApprovals, useStatus } from "../api/queries.ts";
-import { useSession } from "../session/session.tsx";
+import { useSession } from "../session/session.ts";
 import styles from "./home-page.module.css";
 import { Icon } from "./icons.tsx";
 import { ModelName } from "./model-name.tsx";

@@ -19,10 +19,23 @@ const pine: MantineColorsTuple = [
   "#054a43",
 ];
 
+const dark: MantineColorsTuple = [
+  "#e6e7e8",
+  "#c3c7cb",
+  "#a3a9b0",
+  "#7d848c",
+  "#3b4046",
+  "#2c3034",
+  "#1e2124",
+  "#17191b",
+  "#121315",
+  "#0c0d0e",
+];
+
 export const theme = createTheme({
   primaryColor: "pine",
   primaryShade: 7,
-  colors: { pine },
+  colors: { pine, dark },
   fontFamily:
     'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Helvetica Neue", Arial, sans-serif',
   fontFamilyMonospace: 'ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace',

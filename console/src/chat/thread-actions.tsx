@@ -2,7 +2,7 @@
 import { ActionIcon, Button, Group, Menu, Modal, Stack, Text, Textarea } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { useLocation } from "wouter";
+import { Link, useLocation } from "wouter";
 import type { ThreadView } from "../../../gateway/api.ts";
 import { api } from "../api/endpoints.ts";
 import { keys } from "../api/queries.ts";
@@ -35,6 +35,9 @@ export function ThreadActions({ thread, lastSeq }: { thread: ThreadView; lastSeq
           </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown>
+          <Menu.Item component={Link} href={`/threads/${thread.id}/timeline`}>
+            Timeline
+          </Menu.Item>
           {thread.status === "paused" && <Menu.Item onClick={() => resume.mutate()}>Resume</Menu.Item>}
           {!isHalted && <Menu.Item onClick={() => setAsked("pause")}>Pause…</Menu.Item>}
           <Menu.Item disabled={lastSeq === 0} onClick={() => fork.mutate(lastSeq)}>

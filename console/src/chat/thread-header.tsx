@@ -50,7 +50,13 @@ export function ThreadHeader({ thread, connection, lastSeq }: ThreadHeaderProps)
           </span>
         </div>
       </div>
-      <Button component={Link} href={`/threads/${thread.id}/timeline`} variant="default" size="compact-sm">
+      <Button
+        component={Link}
+        href={`/threads/${thread.id}/timeline`}
+        variant="default"
+        size="compact-sm"
+        className={styles.timeline}
+      >
         Timeline
       </Button>
       <ThreadActions thread={thread} lastSeq={lastSeq} />

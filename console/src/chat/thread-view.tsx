@@ -5,7 +5,7 @@ import { api } from "../api/endpoints.ts";
 import { useThread } from "../api/queries.ts";
 import { usePageTitle } from "../app/page.tsx";
 import { Loading, Trouble } from "../app/states.tsx";
-import { useSession } from "../session/session.tsx";
+import { useSession } from "../session/session.ts";
 import { Composer } from "./composer.tsx";
 import { type Conversation, conversationOf } from "./conversation.ts";
 import { ItemView, PartialReply, Working } from "./items.tsx";

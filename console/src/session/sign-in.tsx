@@ -6,7 +6,7 @@ import { api } from "../api/endpoints.ts";
 import type { SessionState } from "../api/queries.ts";
 import { Brand } from "../app/brand.tsx";
 import { Note } from "../app/states.tsx";
-import { useSignedIn } from "./session.tsx";
+import { useSignedIn } from "./session.ts";
 import styles from "./sign-in.module.css";
 
 type SignedOut = Extract<SessionState, { signedIn: false }>;

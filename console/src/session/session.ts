@@ -1,14 +1,12 @@
-/** Who is signed in. Everything below the gate can rely on a session; a 401 anywhere brings the sign-in back. */
-import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { createContext, type ReactNode, use } from "react";
+/** The session: opening, ending, and who it is. What stands below the session gate can rely on one. */
+import { useQueryClient } from "@tanstack/react-query";
+import { createContext, use } from "react";
 import type { SessionView } from "../../../gateway/api.ts";
 import { ApiError, rememberCsrfToken } from "../api/client.ts";
 import { api } from "../api/endpoints.ts";
-import { isRetryable, keys, type SessionState } from "../api/queries.ts";
-import { Loading, Trouble } from "../app/states.tsx";
-import { SignIn } from "./sign-in.tsx";
+import { keys, type SessionState } from "../api/queries.ts";
 
-const SessionContext = createContext<SessionView | null>(null);
+export const SessionContext = createContext<SessionView | null>(null);
 
 export function useSession(): SessionView {
   const session = use(SessionContext);
@@ -16,22 +14,8 @@ export function useSession(): SessionView {
   return session;
 }
 
-export function SessionGate({ token, children }: { token: string | null; children: ReactNode }) {
-  const query = useQuery({
-    queryKey: keys.session,
-    queryFn: () => openSession(token),
-    staleTime: Number.POSITIVE_INFINITY,
-    refetchOnWindowFocus: false,
-    retry: (failures, error) => failures < 3 && isRetryable(error),
-  });
-  if (query.isPending) return <Loading label="Opening the console" />;
-  if (query.isError) return <Trouble error={query.error} retry={() => query.refetch()} />;
-  if (!query.data.signedIn) return <SignIn state={query.data} />;
-  return <SessionContext value={query.data.session}>{children}</SessionContext>;
-}
-
 /** A refused token from the address does no harm to a session that is open already. */
-async function openSession(token: string | null): Promise<SessionState> {
+export async function openSession(token: string | null): Promise<SessionState> {
   const refusal = token === null ? undefined : await tokenRefusal(token);
   const session = await currentSession();
   return session === null ? { signedIn: false, ...(refusal && { refusal }) } : { signedIn: true, session };
