@@ -123,4 +123,44 @@ export interface Problem {
   status: number;
   detail?: string;
   errors?: { path: string; message: string }[];
+  /** Set for our own failures: the id that the log has, too. */
+  instance?: string;
+}
+
+/** An API token as it is listed. The secret is not in it. */
+export interface TokenView {
+  id: string;
+  name: string;
+  person: string;
+  scopes: string[];
+  createdAt: string;
+  expiresAt: string | null;
+}
+
+/** POST /v1/tokens: the only time that the secret is shown. */
+export interface NewTokenView extends TokenView {
+  token: string;
+}
+
+/** GET /v1/threads/:id/steps/:stepId/prompt: the exact messages that a step was decided by. */
+export interface PromptView {
+  stepId: string;
+  model: string | null;
+  promptVersion: string | null;
+  promptHash: string | null;
+  messages: { role: "system" | "user" | "assistant"; content: string }[];
+}
+
+/** The data of an SSE `partial`: the reply's text so far. It is shown while it grows; what counts is the committed reply. */
+export interface PartialView {
+  text: string;
+}
+
+/** POST /v1/threads. The same key, or the header `Idempotency-Key`, gives the same thread. */
+export interface NewThreadBody {
+  agent?: string;
+  input: string;
+  idempotencyKey?: string;
+  /** Where the answer goes instead of the thread's own home. Its channel must be on. */
+  replyTo?: Binding;
 }

@@ -97,7 +97,7 @@ async function stateAt(database: Database, { threadId, atSeq }: ForkRequest): Pr
 
 function closingEvents(state: ThreadState): NewEvent[] {
   return state.calls.map(({ status, callId, approvalId, tool }): NewEvent => {
-    if (status === "awaiting" && approvalId !== null) {
+    if ((status === "awaiting" || status === "approved") && approvalId !== null) {
       const reason = "The thread was forked; the approval stays with the thread it was asked in.";
       return { type: "approval_withdrawn", data: { approvalId, reason }, actor: system };
     }
