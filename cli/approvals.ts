@@ -26,7 +26,7 @@ export function addApprovals(program: Command): void {
     "approvals edit K7P2QX --set tag=v1.4.3",
     'approvals ask K7P2QX --question "is the migration done?"',
   ]);
-  remote(approvals.command("list", { isDefault: true }).description("approvals, oldest first"))
+  remote(approvals.command("list", { isDefault: true }).description("approvals, newest first"))
     .option("--status <status>", `one of: ${approvalStatuses.join(", ")}, all`, "pending")
     .action(list);
   remote(

@@ -27,7 +27,7 @@ export function addDeliveries(program: Command): void {
   ).action(retry);
   remote(deliveries.command("settle <id>").description("say what became of an uncertain or failed message"))
     .addArgument(new Argument("<outcome>", "what became of it").choices(["sent", "failed"]))
-    .option("--note <text>", "how you know", "")
+    .requiredOption("--note <text>", "how you know")
     .action(settle);
 }
 

@@ -49,12 +49,13 @@ function listenError({ host, port }: { host: string; port: number }): Promise<st
   });
 }
 
-/** Whether what listens there answers as Parley does. */
+/** Whether what listens there answers as Parley's API does to a stranger. */
 export async function isParley(listen: { host: string; port: number }): Promise<boolean> {
   try {
-    const response = await fetch(`${localUrl(listen)}/healthz`, { signal: AbortSignal.timeout(2_000) });
-    const text = await response.text();
-    return response.ok && /parley/i.test(`${response.headers.get("server") ?? ""}${text}`);
+    const response = await fetch(`${localUrl(listen)}/v1/status`, { signal: AbortSignal.timeout(2_000) });
+    await response.arrayBuffer();
+    const type = response.headers.get("content-type") ?? "";
+    return response.status === 401 && type.startsWith("application/problem+json");
   } catch {
     return false;
   }

@@ -14,7 +14,18 @@ export async function promptVersions(config: Config, agents: readonly string[]):
   const own = config.agents.path === null ? [] : [join(config.agents.path, promptsFolderName)];
   try {
     const prompts = await loadPrompts([bundled, ...own.filter((folder) => existsSync(folder))]);
-    return agents.flatMap((agent) => prompts.versions(agent));
+    return agents.flatMap((name) =>
+      prompts
+        .versions(name)
+        .map(({ agent, version, hash, weight, file, text }) => ({
+          agent,
+          version,
+          hash,
+          weight,
+          file,
+          text,
+        })),
+    );
   } catch (error) {
     if (!(error instanceof ProblemsError)) throw error;
     const fix = "correct the file; docs/agents.md explains it.";
