@@ -161,10 +161,10 @@ export type DecisionResult =
 
 /** Rings bells and nothing else: a job carries ids, never content, and losing one loses no work. */
 export interface Doorbell {
-  /** A thread has something to decide. */
-  ringThread(threadId: string): Promise<void>;
+  /** A thread has something to decide. `lost`: earlier rings were not answered; the job of a dead worker must not swallow this one. */
+  ringThread(threadId: string, lost?: boolean): Promise<void>;
   /** A thread has something to deliver. */
-  ringDelivery(threadId: string, delayMs?: number): Promise<void>;
+  ringDelivery(threadId: string, delayMs?: number, lost?: boolean): Promise<void>;
   /** A timer will be due. */
   ringTimer(timerId: string, delayMs: number): Promise<void>;
 }

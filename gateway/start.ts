@@ -55,7 +55,7 @@ const concurrency = 32;
 
 /** @throws {StartError} with everything that is in the way. */
 export async function startParley({ config, role, print }: StartOptions): Promise<Parley> {
-  const { log, flush } = openLogger(config.logs.level, role);
+  const { log, flush } = openLogger(logLevel(config, role), role);
   const closers = new Closers();
   const close = once(async () => {
     await closers.close(log);
@@ -84,6 +84,10 @@ export async function startParley({ config, role, print }: StartOptions): Promis
     throw error;
   }
 }
+
+/** In a terminal the one line with the address is not to drown in JSON; a service's log has everything. */
+const logLevel = ({ logs }: Config, role: Role): Config["logs"]["level"] =>
+  role === "all" && process.stderr.isTTY && logs.level === "info" ? "warn" : logs.level;
 
 const modelName = ({ primary }: Models): string => (primary.offline ? `"${primary.name}"` : primary.name);
 

@@ -27,7 +27,7 @@ export function makeDoorbell(
   const counts: RingCounts = { rung: 0, failed: 0 };
   const sparing = sparingly(log);
 
-  async function ring(kind: BellKind, id: string, delayMs: number): Promise<void> {
+  async function ring(kind: BellKind, id: string, delayMs: number, lost = false): Promise<void> {
     try {
       if (!backend.reachable()) {
         throw new ParleyError("not connected", {
@@ -36,7 +36,7 @@ export function makeDoorbell(
         });
       }
       await within(
-        queues[kind].add("ring", { id }, ringOptions(id, delayMs, Date.now())),
+        queues[kind].add("ring", { id }, ringOptions(lost ? `${id}@lost` : id, delayMs, Date.now())),
         RING_LIMIT_MS,
         "ring",
       );
@@ -49,8 +49,8 @@ export function makeDoorbell(
 
   return {
     doorbell: {
-      ringThread: (threadId) => ring("threads", threadId, 0),
-      ringDelivery: (threadId, delayMs = 0) => ring("deliveries", threadId, delayMs),
+      ringThread: (threadId, lost) => ring("threads", threadId, 0, lost),
+      ringDelivery: (threadId, delayMs = 0, lost = false) => ring("deliveries", threadId, delayMs, lost),
       ringTimer: (timerId, delayMs) => ring("timers", timerId, delayMs),
     },
     counts: () => ({ ...counts }),
@@ -60,7 +60,8 @@ export function makeDoorbell(
 /**
  * Many rings of one id are one job, and a ring during its handler is one more job after it (`keepLastIfActive`; any
  * other dedupe loses that ring). A job that waits for its time must not swallow a ring for now, nor one for another
- * time, so its dedupe id carries its slot.
+ * time, so its dedupe id carries its slot. Nor may the job of a worker that was killed swallow the ring that is to bring
+ * another worker: it counts as running until BullMQ finds it stalled, so a ring for lost work has a dedupe id of its own.
  */
 export function ringOptions(id: string, delayMs: number, nowMs: number): JobsOptions {
   const common = { removeOnComplete: true, removeOnFail: true, attempts: 1 };

@@ -73,12 +73,12 @@ function makePass({ source, doorbell, log }: SweeperOptions): () => Promise<void
     {
       kind: "threads",
       find: () => source.lostThreads(IDS_A_PASS),
-      ring: (id: string) => doorbell.ringThread(id),
+      ring: (id: string) => doorbell.ringThread(id, true),
     },
     {
       kind: "deliveries",
       find: () => source.lostDeliveries(IDS_A_PASS),
-      ring: (id: string) => doorbell.ringDelivery(id),
+      ring: (id: string) => doorbell.ringDelivery(id, 0, true),
     },
     {
       kind: "timers",
