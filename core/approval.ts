@@ -124,7 +124,7 @@ const visibleNames: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "
  */
 export function visibleText(text: string): string {
   return text.replace(
-    /[\\\p{C}\p{Zl}\p{Zp}]|(?! )\p{Zs}|[\u115F\u1160\u3164\uFFA0\u2800]|\u034F|\u17B4|\u17B5|[\uFE00-\uFE0F]|[\u{E0100}-\u{E01EF}]/gu,
+    /[\\\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu,
     (character) => visibleNames[character] ?? `\\u{${character.codePointAt(0)?.toString(16) ?? "?"}}`,
   );
 }
