@@ -86,7 +86,11 @@ function terminalScreen(readline: Interface): Omit<Screen, "lines"> {
     },
     prompt: () => readline.prompt(true),
     onInterrupt: (callback) => readline.once("SIGINT", callback),
-    close: () => readline.close(),
+    close() {
+      endPartial();
+      process.stdout.write("\r\x1b[K");
+      readline.close();
+    },
   };
 }
 
