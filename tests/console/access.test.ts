@@ -113,6 +113,9 @@ async function visitEverything(page: Page, check: (where: string) => Promise<voi
     await page.getByText(text).first().waitFor();
     await check(path);
   }
+  await page.getByRole("button", { name: "Settle…" }).first().click();
+  await page.getByRole("dialog").waitFor();
+  await check("a dialog");
 }
 
 describe.each([

@@ -65,6 +65,21 @@ describe("an approval", () => {
     expect(browser.complaints()).toEqual([]);
   });
 
+  it("is shown from its head when it is taller than the view, and stays put while a form in it is used", async () => {
+    const { page } = browser;
+    await page.getByRole("heading", { name: "deploybot asks to run deploy" }).waitFor();
+    const topPx = async (name: string | RegExp) =>
+      (await page.getByText(name).first().boundingBox())?.y ?? -1;
+    await expect.poll(() => topPx("asks to run")).toBeGreaterThan(0);
+
+    await page.getByRole("button", { name: "Reject…" }).click();
+    const field = page.getByLabel("Why not?");
+    await field.pressSequentially("because\n\n\nof this");
+    const box = await field.boundingBox();
+    expect(box?.y).toBeGreaterThan(0);
+    expect((box?.y ?? 0) + (box?.height ?? 0)).toBeLessThan(820);
+  });
+
   it("asks for a reason before it rejects, and hands it on", async () => {
     const { page } = browser;
     await page.getByRole("button", { name: "Reject…" }).click();
@@ -104,7 +119,8 @@ describe("an approval", () => {
     await page.getByRole("button", { name: "Ask", exact: true }).click();
     await inThread("Ada asks first: Which migrations?").waitFor();
 
-    expect(await page.getByRole("button", { name: "Approve" }).isEnabled()).toBe(true);
+    await expect.poll(() => page.getByRole("button", { name: "Approve" }).isEnabled()).toBe(true);
+    await expect.poll(() => page.getByLabel("What do you want to know first?").count()).toBe(0);
     expect(gateway.decisions).toEqual([{ verdict: "ask_back", reason: "Which migrations?" }]);
   });
 

@@ -13,7 +13,7 @@ type Open = "reject" | "ask_back" | "edit" | null;
 
 export function DecisionForm({ approval }: { approval: ApprovalView }) {
   const [open, setOpen] = useState<Open>(null);
-  const { decide, isSending, error, verdict } = useDecision(approval.id);
+  const { decide, isSending, error, verdict } = useDecision(approval.id, () => setOpen(null));
   const toggle = (which: Open) => setOpen((current) => (current === which ? null : which));
   const button = (which: Exclude<Open, null>, label: string) => (
     <Button

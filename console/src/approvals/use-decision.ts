@@ -10,7 +10,7 @@ import { keys } from "../api/queries.ts";
 import { useAnnounce } from "../app/announce.tsx";
 import { statusWords } from "./status.ts";
 
-export function useDecision(approvalId: string) {
+export function useDecision(approvalId: string, onDecided: () => void) {
   const client = useQueryClient();
   const announce = useAnnounce();
   const underWay = useRef(false);
@@ -18,6 +18,7 @@ export function useDecision(approvalId: string) {
     mutationFn: (body: DecisionBody) => api.decide(approvalId, body),
     onSuccess: (approval: ApprovalView) => {
       client.setQueryData(keys.approval(approvalId), approval);
+      onDecided();
       announce(`${approval.tool}: ${statusWords[approval.status].name}`);
     },
     onSettled: async () => {

@@ -6,6 +6,7 @@ const nearPx = 120;
 export function useStickToEnd(changes: readonly unknown[]) {
   const scroller = useRef<HTMLDivElement>(null);
   const isAtEnd = useRef(true);
+  const shownCards = useRef(new WeakSet<Element>());
 
   useEffect(() => {
     const element = scroller.current;
@@ -14,7 +15,7 @@ export function useStickToEnd(changes: readonly unknown[]) {
       isAtEnd.current = element.scrollHeight - element.scrollTop - element.clientHeight < nearPx;
     };
     const toEnd = () => {
-      if (isAtEnd.current) scrollToEnd(element);
+      if (isAtEnd.current) scrollToEnd(element, shownCards.current);
     };
     element.addEventListener("scroll", onScroll, { passive: true });
     /** Cards grow when their approval has loaded. */
@@ -28,18 +29,22 @@ export function useStickToEnd(changes: readonly unknown[]) {
 
   useLayoutEffect(() => {
     const element = scroller.current;
-    if (element !== null && isAtEnd.current) scrollToEnd(element);
+    if (element !== null && isAtEnd.current) scrollToEnd(element, shownCards.current);
     // biome-ignore lint/correctness/useExhaustiveDependencies: the caller says what makes it grow
   }, changes);
 
   return scroller;
 }
 
-/** What waits for a decision is read from its beginning, so a card taller than the view shows its head, not its buttons. */
-function scrollToEnd(element: HTMLElement): void {
-  const card = [...element.querySelectorAll<HTMLElement>('article[data-status="pending"]')].at(-1);
+/**
+ * What waits for a decision is read from its beginning: a new card taller than the view shows its head, not its buttons.
+ * Once for each card; what grows afterwards (a form that opens in it) must not take the reader away.
+ */
+function scrollToEnd(element: HTMLElement, shownCards: WeakSet<Element>): void {
   element.scrollTop = element.scrollHeight;
-  if (card === undefined) return;
+  const card = [...element.querySelectorAll<HTMLElement>('article[data-status="pending"]')].at(-1);
+  if (card === undefined || shownCards.has(card)) return;
+  shownCards.add(card);
   const hiddenPx = element.getBoundingClientRect().top - card.getBoundingClientRect().top;
-  if (hiddenPx > 0 && card.offsetHeight > element.clientHeight) element.scrollTop -= hiddenPx + 16;
+  if (hiddenPx > 0) element.scrollTop -= hiddenPx + 16;
 }
