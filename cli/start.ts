@@ -39,9 +39,13 @@ async function run(options: StartOptions): Promise<void> {
   const say = options.json === true ? (text: string) => print(JSON.stringify({ message: text })) : print;
   const ending = awaitEnding();
   const config = await configOrAllProblems(options);
-  for (const warning of config.warnings)
+  const [{ startParley }, { channelWarnings }] = await Promise.all([
+    import("../gateway/start.ts"),
+    import("../gateway/channel-warnings.ts"),
+  ]);
+  for (const warning of [...config.warnings, ...channelWarnings(config)]) {
     say(options.json === true ? warning : paint("yellow", `Warning: ${warning}`));
-  const { startParley } = await import("../gateway/start.ts");
+  }
   const parley = await startParley({ config, role: options.role, print: say });
   if (options.json === true) print(JSON.stringify({ ready: true, url: parley.url, pid: process.pid }));
 

@@ -15,16 +15,14 @@ export async function promptVersions(config: Config, agents: readonly string[]):
   try {
     const prompts = await loadPrompts([bundled, ...own.filter((folder) => existsSync(folder))]);
     return agents.flatMap((name) =>
-      prompts
-        .versions(name)
-        .map(({ agent, version, hash, weight, file, text }) => ({
-          agent,
-          version,
-          hash,
-          weight,
-          file,
-          text,
-        })),
+      prompts.versions(name).map(({ agent, version, hash, weight, file, text }) => ({
+        agent,
+        version,
+        hash,
+        weight,
+        file,
+        text,
+      })),
     );
   } catch (error) {
     if (!(error instanceof ProblemsError)) throw error;
