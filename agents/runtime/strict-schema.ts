@@ -183,7 +183,9 @@ function resolve(reference: string, root: JsonObject): JsonObject | null {
   return isObject(target) ? target : null;
 }
 
+/** zod writes a nullable scalar without limits as a list of types. */
 function unionOf(node: JsonObject): JsonObject[] | null {
+  if (Array.isArray(node.type)) return node.type.map((type): JsonObject => ({ type }));
   const branches = node.anyOf ?? node.oneOf;
   return Array.isArray(branches) ? branches.filter(isObject) : null;
 }

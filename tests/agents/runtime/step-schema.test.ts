@@ -362,3 +362,12 @@ describe("reading", () => {
     expect(result).toMatchObject({ ok: false });
   });
 });
+
+it("takes a nullable scalar without limits, which zod writes as a list of types", async () => {
+  const input = z.object({ name: z.string().nullish(), count: z.number().nullable() });
+  const namer = await agentWith([tool("name_it", "read", input)]);
+  expect(JSON.stringify(stepForm(namer).schema)).toContain('"anyOf":[{"type":"string"},{"type":"null"}]');
+  expect(choice({ intent: "name_it", args: { name: null, count: null } }, namer)).toMatchObject({
+    calls: [{ args: { count: null } }],
+  });
+});
