@@ -136,7 +136,7 @@ describe.each([
       expect(await page.evaluate("document.documentElement.dataset.mantineColorScheme"), where).toBe(scheme);
     });
     expect(browser.complaints(/status of 401/)).toEqual([]);
-  });
+  }, 90_000);
 });
 
 describe("the checks themselves", () => {
