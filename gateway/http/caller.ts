@@ -29,19 +29,21 @@ export async function findCaller(request: Request, deps: HttpDeps): Promise<Call
   if (authorization !== null) {
     const secret = /^Bearer +([\x21-\x7e]{1,512})$/i.exec(authorization)?.[1];
     const owner = secret === undefined ? null : await deps.tokens.find(secret);
-    return owner === null ? null : withRoles(owner, null, deps);
+    return owner === null ? null : callerOf(owner, null, deps);
   }
   const secret = parse(request.headers.get("cookie") ?? "")[cookieName(deps.publicUrl)];
   if (secret === undefined || secret.length > 512) return null;
   const owner = await deps.tokens.findSession(secret);
-  return owner === null ? null : withRoles(owner, { secret, csrfToken: owner.csrfToken }, deps);
+  return owner === null ? null : callerOf(owner, { secret, csrfToken: owner.csrfToken }, deps);
 }
 
-function withRoles(owner: TokenOwner, session: Caller["session"], deps: HttpDeps): Caller {
+export function callerOf(
+  owner: TokenOwner,
+  session: Caller["session"],
+  deps: Pick<HttpDeps, "people">,
+): Caller {
   const { tokenId, name, person, scopes } = owner;
-  const configured = deps.people.rolesOf(person);
-  const roles = person === "admin" && !configured.includes("admin") ? [...configured, "admin"] : configured;
-  return { tokenId, name, person, scopes, roles, session };
+  return { tokenId, name, person, scopes, roles: deps.people.rolesOf(person), session };
 }
 
 /** @throws {RefusedError} 401 without a caller, 403 without the scope. */

@@ -28,6 +28,7 @@ export interface HttpDeps {
     /** @throws {RefusedError} when the tool does not take these arguments. Gives them parsed. */
     checkEdit(agent: string, tool: string, args: JsonObject): JsonObject;
   };
+  /** The person of the admin token, `admin`, has the role `admin`. */
   readonly people: { rolesOf(person: string): string[]; nameOf(person: string): string };
   status(): StatusView | Promise<StatusView>;
   /** The exact messages of a step; null when there is no such step. */

@@ -1,7 +1,7 @@
 /** Sign-in: a token becomes an HttpOnly cookie, so that no script of the console ever holds it. */
 import { serialize } from "hono/utils/cookie";
 import { type Attempts, signInAttempts } from "../attempts.ts";
-import { type Caller, checkOrigin, cookieName, isHttps } from "../caller.ts";
+import { type Caller, callerOf, checkOrigin, cookieName, isHttps } from "../caller.ts";
 import type { HttpDeps } from "../deps.ts";
 import type { Place } from "../origin.ts";
 import { refuse } from "../problem.ts";
@@ -36,11 +36,8 @@ export function sessionRoutes(deps: HttpDeps, place: () => Place): Route[] {
       async handle({ body, request, address }) {
         checkOrigin(request, place(), "optional");
         const opened = await openSession(deps, attempts, body.token, address);
-        const caller: Caller = {
-          ...opened.owner,
-          roles: deps.people.rolesOf(opened.owner.person),
-          session: { secret: opened.secret, csrfToken: opened.owner.csrfToken },
-        };
+        const session = { secret: opened.secret, csrfToken: opened.owner.csrfToken };
+        const caller = callerOf(opened.owner, session, deps);
         return answer(200, view(caller), cookie(opened.secret, cookieSeconds));
       },
     }),

@@ -143,7 +143,7 @@ async function depsOver({ database }: TestDatabase, change: Parameters<typeof se
       },
     },
     people: {
-      rolesOf: (person: string) => (person === "ann" ? ["ops"] : []),
+      rolesOf: (person: string) => (person === "ann" ? ["ops"] : person === "admin" ? ["admin"] : []),
       nameOf: (person: string) => (person === "ann" ? "Ann" : person),
     },
     status: () => status,
