@@ -1,6 +1,6 @@
 /** What an operator can watch: Prometheus metrics, each named in docs/EVENTS.md. Counters are of this process alone. */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { LoopFact } from "../agents/runtime/loop.ts";
+import type { LoopFact } from "../agents/runtime/parts.ts";
 import type { QueueDepth } from "../queue/queue.ts";
 
 export type Metrics = ReturnType<typeof openMetrics>;

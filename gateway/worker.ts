@@ -2,8 +2,9 @@
  * The worker's side of a process: hears bells and works on threads, deliveries and timers, and sweeps for what nobody
  * rang for. It holds nothing: kill it at any instant, and another worker or the next start goes on from the database.
  */
-import type { LoopParts } from "../agents/runtime/loop.ts";
+
 import { runThread } from "../agents/runtime/loop.ts";
+import type { LoopParts } from "../agents/runtime/parts.ts";
 import type { Queue } from "../queue/queue.ts";
 import { startSweeper } from "../queue/sweeper.ts";
 import type { Sweep } from "../store/sweep.ts";
@@ -50,8 +51,7 @@ export function startWorker({ loop, delivery, queue, sweep, concurrency }: Worke
   });
   return {
     async stop(graceMs) {
-      await sweeper.stop();
-      await consumer.close(graceMs);
+      await Promise.all([sweeper.stop(), consumer.close(graceMs)]);
     },
   };
 }

@@ -10,7 +10,7 @@ import type { Commit, Lease, LeasedThread } from "../../core/ports.ts";
 import type { ThreadState } from "../../core/thread.ts";
 import type { Agent } from "../agent.ts";
 import { limitsOf } from "./limits.ts";
-import type { LoopParts } from "./loop.ts";
+import type { LoopParts } from "./parts.ts";
 import type { Planner } from "./plan.ts";
 
 export interface Activation {

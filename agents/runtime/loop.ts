@@ -1,46 +1,19 @@
-/**
- * The loop: takes a thread's lease, asks the state what comes next, does it, and goes on until the thread rests.
- *
- * Every decision is committed, fenced by the lease, before anything is done about it. A kill at any line leaves the
- * thread at its last commit: the sweeper rings again once the lease has run out, and another worker goes on from the
- * log. Nothing is kept in memory between two calls.
- */
-import type { Policy } from "../../core/approval.ts";
 import { errorLine, ParleyError, StaleLeaseError } from "../../core/errors.ts";
 import type { NewEvent } from "../../core/events.ts";
 import { fold, senderKey } from "../../core/fold.ts";
 import { type Action, nextAction } from "../../core/next-action.ts";
-import type { Doorbell, LeasedThread, Log, ModelCallRecord, ThreadLog } from "../../core/ports.ts";
+import type { LeasedThread } from "../../core/ports.ts";
 import type { ThreadState } from "../../core/thread.ts";
 import type { Agent } from "../agent.ts";
 import { begin, recover } from "./act.ts";
 import { type Activation, activate, agentOf, numbered, write } from "./activation.ts";
 import { summarize } from "./context.ts";
-import { type Budgets, dayLimits, grantOf, isLimited, isOver, limitsOf } from "./limits.ts";
+import { dayLimits, grantOf, isLimited, isOver, limitsOf } from "./limits.ts";
+import type { LoopParts } from "./parts.ts";
 import { plan, requestApproval, system } from "./plan.ts";
 import { prefetch } from "./prefetch.ts";
 import { cleanUp, giveUpThread, stopAfterErrors, stopAtBudget, stopAtStepLimit } from "./stops.ts";
-import { type Thinker, type Thought, think } from "./think.ts";
-
-/** What metrics and traces hear of the loop. */
-export type LoopFact =
-  | { kind: "step"; agent: string; decision: string; durationMs: number }
-  | { kind: "model_call"; call: ModelCallRecord }
-  | { kind: "tool"; agent: string; tool: string; outcome: string }
-  | { kind: "run_ended"; agent: string; outcome: string };
-
-export interface LoopParts extends Thinker {
-  log: ThreadLog;
-  doorbell: Doorbell;
-  agents: ReadonlyMap<string, Agent>;
-  policies: ReadonlyMap<string, Policy>;
-  budgets: Budgets;
-  /** Unique for each start of a process. */
-  owner: string;
-  leaseTtlMs: number;
-  logger: Log;
-  observe(fact: LoopFact): void;
-}
+import { type Thought, think } from "./think.ts";
 
 /** Failures inside the program in a row before a thread's messages are answered with an apology. */
 const maxFailures = 6;
