@@ -127,9 +127,13 @@ export const holder = {
   text: "select lease_owner as owner, lease_fence::int as fence from threads where id = $1",
 };
 
+/** SQLSTATE of refuse_commit(): another commit used the approval while this one waited. All of the statement is undone. */
+export const commitRefused = "PL001";
+
 /**
  * One decision of the loop. The fence, the position and the approval are checked where the thread's row is taken;
- * all else hangs on that row. A cached column is written only if nothing came in between: then the fold was complete.
+ * all else hangs on that row. The approval is checked once more where its own row is taken: what was read of it may be from
+ * before the thread's row was free. A cached column is written only if nothing came in between: then the fold was complete.
  *
  * $1 thread, $2 owner, $3 fence, $4 base seq, $5 only if unmoved, $6 events, $7 status, $8 waiting for, $9 agent,
  * $10 tokens, $11 usd, $12 snapshot or null, $13 release, $14 outbox, $15 approvals, $16 used approval, $17 its digest,
@@ -177,6 +181,7 @@ with t as (
 ), used as (
   update approvals set status = 'used', used_at = now()
    where id = $16 and status = 'approved' and digest = $17 and exists (select 1 from t)
+   returning id
 ), withdrawn as (
   update approvals set status = 'withdrawn', decided_at = now()
    where id = any ($18::uuid[]) and status in ('pending', 'approved') and exists (select 1 from t)
@@ -194,7 +199,8 @@ with t as (
            "promptVersion" text, "promptHash" text, "inputTokens" int, "outputTokens" int,
            "costUsd" double precision, "latencyMs" double precision, outcome text, "correlationId" text)
 )
-select base, version, released from t`,
+select base, version, released from t
+ where case when $16::uuid is null or exists (select 1 from used) then true else refuse_commit() end`,
 };
 
 /** $1 person or null. */

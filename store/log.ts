@@ -189,7 +189,9 @@ async function commitOnce(
   commit: Commit,
 ): Promise<CommitResult> {
   const after = fold(numbered(commit.events, state.seq), state);
-  const row = (await database.run({ ...sql.commit, values: commitValues(lease, state, after, commit) }))[0];
+  const row = await unlessRefused(
+    database.run({ ...sql.commit, values: commitValues(lease, state, after, commit) }),
+  );
   if (row === undefined) {
     await requireHeld(database, lease);
     return { outcome: "moved", state: await catchUp(database, lease.threadId, state) };
@@ -197,6 +199,16 @@ async function commitOnce(
   const { base, released } = committedRow.parse(row);
   if (base === state.seq) return { outcome: "committed", state: after, released };
   return { outcome: "committed", state: await catchUp(database, lease.threadId, state), released };
+}
+
+/** The commit's row, if there was one. */
+async function unlessRefused(commit: Promise<Row[]>): Promise<Row | undefined> {
+  try {
+    return (await commit)[0];
+  } catch (error) {
+    if (sqlState(error) === sql.commitRefused) return undefined;
+    throw error;
+  }
 }
 
 function commitValues(lease: Lease, state: ThreadState, after: ThreadState, commit: Commit): unknown[] {

@@ -213,6 +213,12 @@ begin
   );
 end $$;
 
+-- Undoes the statement it is called in.
+create function refuse_commit() returns boolean language plpgsql volatile as $$
+begin
+  raise exception 'the approval cannot be used' using errcode = 'PL001';
+end $$;
+
 -- Appends one event to a thread whose row the caller has locked, and rings it awake.
 create function append_event(p_thread uuid, p_type text, p_v integer, p_data jsonb, p_actor jsonb) returns integer
 language plpgsql as $$
