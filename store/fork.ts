@@ -44,6 +44,7 @@ const system: Actor = { kind: "system", name: "fork" };
 
 /** @throws {RefusedError} when there is no such thread or position, or nobody knows whether a tool call of it happened. */
 export async function forkThread(database: Database, ids: Ids, request: ForkRequest): Promise<ForkResult> {
+  if (request.atSeq < 1) throw refused("invalid", "A fork takes over at least one event.");
   const state = await stateAt(database, request);
   if (state.calls.some((call) => call.status === "unknown")) {
     throw refused(
