@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { z } from "zod";
+import * as schemas from "../../../gateway/http/schemas.ts";
 import { type Serving, serving } from "./serving.ts";
 
 let s: Serving;
@@ -247,4 +249,64 @@ describe("model calls and prompts", () => {
     expect((await s.call("GET", `/v1/threads/${absent}/model-calls`)).status).toBe(404);
     expect((await s.call("GET", `/v1/threads/${thread.id}/steps/${absent}/prompt`)).status).toBe(404);
   });
+});
+
+describe("forking", () => {
+  const fork = (threadId: string, body: object) => s.call("POST", `/v1/threads/${threadId}/fork`, { body });
+
+  it("makes a thread of its own from the first events, and rings it when there is something to decide", async () => {
+    const { body: thread } = await start({ input: "one" });
+    await s.call("POST", `/v1/threads/${thread.id}/messages`, { body: { text: "two" } });
+    const { status, body, headers } = await fork(thread.id, { atSeq: 2 });
+
+    expect([status, body.seq, body.title]).toEqual([201, 2, "one"]);
+    expect(body.id).not.toBe(thread.id);
+    expect(headers.get("location")).toBe(`/v1/threads/${body.id}`);
+    expect(s.rung).toContain(body.id);
+  });
+
+  it("gives the same fork for the same key, and refuses the key for another one", async () => {
+    const { body: thread } = await start();
+    const first = await fork(thread.id, { atSeq: 2, idempotencyKey: "f" });
+    const second = await fork(thread.id, { atSeq: 2, idempotencyKey: "f" });
+
+    expect([second.status, second.body.id]).toEqual([200, first.body.id]);
+    expect((await fork(thread.id, { atSeq: 1, idempotencyKey: "f" })).status).toBe(409);
+  });
+
+  it.each([
+    [{ atSeq: 0 }, 400],
+    [{ atSeq: 3 }, 400],
+    [{ atSeq: 1.5 }, 400],
+    [{}, 400],
+  ])("answers %o with %d", async (body, status) => {
+    expect((await fork((await start()).body.id, body)).status).toBe(status);
+  });
+
+  it("is 404 for a thread that does not exist", async () => {
+    expect((await fork(absent, { atSeq: 1 })).status).toBe(404);
+  });
+});
+
+it("answers in the shapes that its description promises", async () => {
+  const { body: thread } = await start();
+  const shapes: [string, z.ZodType][] = [
+    [`/v1/threads/${thread.id}`, schemas.threadView],
+    ["/v1/threads", schemas.pageOf(schemas.threadView)],
+    [`/v1/threads/${thread.id}/events`, schemas.pageOf(schemas.eventView)],
+    [`/v1/threads/${thread.id}/state`, schemas.threadState],
+    [`/v1/threads/${thread.id}/model-calls`, schemas.pageOf(schemas.modelCallView)],
+    ["/v1/approvals", schemas.pageOf(schemas.approvalView)],
+    ["/v1/deliveries", schemas.pageOf(schemas.deliveryView)],
+    ["/v1/tokens", schemas.pageOf(schemas.tokenView)],
+    ["/v1/session", schemas.sessionView],
+    ["/v1/status", schemas.statusView],
+    ["/healthz", schemas.healthView],
+    ["/readyz", schemas.readinessView],
+    ["/v1/threads/x", schemas.problemView],
+  ];
+  for (const [path, shape] of shapes) {
+    const { body } = await s.call("GET", path);
+    expect([path, shape.safeParse(body).error?.issues ?? []]).toEqual([path, []]);
+  }
 });
