@@ -148,7 +148,9 @@ export function waitingFor(state: ThreadState): ("approval" | "question" | "time
 
 export function threadStatus(state: ThreadState): ThreadStatus {
   if (state.halted !== null) return state.halted;
-  const active = state.calls.some((call) => ["chosen", "approved", "running"].includes(call.status));
+  // What was chosen before the newest input does not begin until that was decided about.
+  const begins = hasUnseenInput(state) ? ["approved", "running"] : ["chosen", "approved", "running"];
+  const active = state.calls.some((call) => begins.includes(call.status));
   const backingOff = state.timers.some((timer) => timer.purpose === "model_retry");
   const stopped = state.question?.purpose === "errors" || state.question?.purpose === "budget";
   if (active || (hasUnseenInput(state) && !backingOff && !stopped)) return "running";

@@ -116,7 +116,7 @@ describe("the fold", () => {
           seen.add(status);
         }
       }),
-      { numRuns: 150 },
+      { numRuns: 300 },
     );
     expect([...seen].sort()).toEqual(["done", "paused", "running", "waiting"]);
   });
@@ -130,7 +130,7 @@ describe("the fold", () => {
         if (rests && !blocked) expect(threadStatus(state)).not.toBe("running");
         if (!rests) expect(["running", "cancelled", "waiting"]).toContain(threadStatus(state));
       }),
-      { numRuns: 1_000 },
+      { numRuns: 2_000 },
     );
   });
 

@@ -18,8 +18,10 @@ export function naiveStatus(log: readonly ThreadEvent[]): "running" | "waiting" 
   );
   const stopped = open?.purpose === "errors" || open?.purpose === "budget";
   const backingOff = timers.some((timer) => timer.purpose === "model_retry");
-  if (calls.some((status) => ["chosen", "approved", "running"].includes(status))) return "running";
-  if (lastInput(log) > lastSeen(log) && !stopped && !backingOff) return "running";
+  const undecided = lastInput(log) > lastSeen(log);
+  if (calls.includes("approved") || calls.includes("running")) return "running";
+  if (calls.includes("chosen") && !undecided) return "running";
+  if (undecided && !stopped && !backingOff) return "running";
   if (calls.length > 0 || open !== undefined || timers.length > 0) return "waiting";
   return "done";
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import pg from "pg";
 import { describe, expect, it } from "vitest";
 import { StaleLeaseError } from "../../core/errors.ts";
 import { parseEvent } from "../../core/events.ts";
@@ -292,7 +293,16 @@ onEveryDatabase((opened) => {
       const other = { ...begin, useApproval: { approvalId, digest: "other" } };
 
       expect(await log().commit(lease, state, other)).toMatchObject({ outcome: "moved" });
-      const used = await times(5, () => log().commit(lease, state, begin));
+      // All of them read the approval as unused before the first of them gets the thread's row.
+      const blocker = new pg.Client({ connectionString: opened().url });
+      await blocker.connect();
+      await blocker.query("begin");
+      await blocker.query("select 1 from threads where id = $1 for update", [threadId]);
+      const racing = times(5, () => log().commit(lease, state, begin));
+      await sleep(200);
+      await blocker.query("commit");
+      await blocker.end();
+      const used = await racing;
       expect(used.filter(({ outcome }) => outcome === "committed")).toHaveLength(1);
       expect(await log().storedAction(approvalId)).toMatchObject({
         digest,
