@@ -9,7 +9,8 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { type Agent, defineTool, type Tool } from "../../agents/agent.ts";
-import { type LoopFact, type LoopParts, runThread } from "../../agents/runtime/loop.ts";
+import { runThread } from "../../agents/runtime/loop.ts";
+import type { LoopFact, LoopParts } from "../../agents/runtime/parts.ts";
 import { loadPrompts, type Prompts } from "../../agents/runtime/prompts.ts";
 import { type Policy, policySchema } from "../../core/approval.ts";
 import type { NewEvent, ThreadEvent } from "../../core/events.ts";
@@ -224,13 +225,15 @@ export const stepOf = (intent: string, body: JsonObject = {}): JsonObject => ({
 export const reply = (text: string): JsonObject => stepOf("reply", { text });
 export const use = (tool: string, args: ToolArgs): JsonObject => stepOf(tool, { args: args as JsonObject });
 
+const askedTooOften = "the model was asked too often";
+
 type Line = JsonObject | Error | ((request: ModelRequest) => unknown);
 
 /** A model that says these things in order; an error is thrown, a function is asked. More calls than lines fail the test. */
 export function says(...lines: Line[]): ScriptedModel {
   return scriptedModel((request, callIndex) => {
     const line = lines[callIndex];
-    if (line === undefined) throw new Error(`the model was asked ${callIndex + 1} times`);
+    if (line === undefined) throw new Error(`${askedTooOften}: ${callIndex + 1} times`);
     if (line instanceof Error) throw line;
     return typeof line === "function" ? line(request) : line;
   });
@@ -373,8 +376,16 @@ export async function loopStage(options: LoopStageOptions = {}) {
     resume: (threadId: string) => byPerson("resumed", threadId),
     cancel: (threadId: string) => byPerson("cancelled", threadId),
 
-    run: (threadId: string, changed: Partial<LoopParts> = {}, stop = new AbortController().signal) =>
-      runThread({ ...baseParts, ...changed }, threadId, stop),
+    /** Fails when a model is asked more often than the test has lines for: the loop itself would only log that. */
+    async run(
+      threadId: string,
+      changed: Partial<LoopParts> = {},
+      stop = new AbortController().signal,
+    ): Promise<void> {
+      await runThread({ ...baseParts, ...changed }, threadId, stop);
+      const unscripted = logged.find(({ fields }) => String(fields.error).startsWith(askedTooOften));
+      if (unscripted !== undefined) throw new Error(String(unscripted.fields.error));
+    },
 
     types: async (threadId: string) => (await events(threadId)).map(({ type }) => type),
     state: async (threadId: string): Promise<ThreadState> => fold(await events(threadId)),
