@@ -21,7 +21,7 @@ const claimedRow = z.object({
   content: jsonObjectSchema,
   binding: bindingSchema,
   attempts: z.number(),
-  claim_died: z.boolean(),
+  maybe_sent: z.boolean(),
 });
 
 export interface ClaimedEntry {
@@ -31,8 +31,8 @@ export interface ClaimedEntry {
   content: z.infer<typeof jsonObjectSchema>;
   binding: z.infer<typeof bindingSchema>;
   attempt: number;
-  /** An earlier attempt was cut off: whether it arrived must be found out before this one sends. */
-  claimDied: boolean;
+  /** An earlier attempt may have arrived: that must be found out before this one sends. */
+  maybeSent: boolean;
   claimToken: string;
 }
 
@@ -40,7 +40,8 @@ export type DeliveryOutcome =
   | { status: "sent"; receipt: string }
   | { status: "failed"; error: string }
   | { status: "uncertain"; error: string }
-  | { status: "pending"; error: string; retryInMs: number };
+  /** `untried`: nothing was sent, so it does not count as an attempt. */
+  | { status: "pending"; error: string; retryInMs: number; ambiguous: boolean; untried?: true };
 
 export interface Outbox {
   /** The thread's oldest open entry, if it is due. `claimToken` is fresh for each claim. */
@@ -70,7 +71,7 @@ update outbox o
    set status = 'sending', attempts = attempts + 1, claim_token = $2,
        claim_until = now() + $3 * interval '1 millisecond', updated_at = now()
   from free where o.id = free.id
- returning o.id, o.thread_id, o.kind, o.content, o.attempts, free.was = 'sending' as claim_died,
+ returning o.id, o.thread_id, o.kind, o.content, o.attempts, (free.was = 'sending' or o.ambiguous) as maybe_sent,
    jsonb_build_object('channel', o.channel, 'account', o.account, 'room', o.room, 'anchor', o.anchor) as binding`,
 };
 
@@ -79,7 +80,8 @@ const record = {
   text: `
 update outbox
    set status = $3, receipt = coalesce($4, receipt), error = $5, claim_token = null, claim_until = null,
-       next_attempt_at = now() + coalesce($6, 0) * interval '1 millisecond', updated_at = now()
+       next_attempt_at = now() + coalesce($6, 0) * interval '1 millisecond', ambiguous = $7,
+       attempts = attempts - case when $8 then 1 else 0 end, updated_at = now()
  where id = $1 and claim_token = $2 and status = 'sending'
  returning id`,
 };
@@ -98,7 +100,7 @@ update outbox set status = 'pending', next_attempt_at = now(), attempts = 0, err
 
 const settle = `
 with settled as (
-  update outbox set status = $2, error = $3, updated_at = now()
+  update outbox set status = $2, error = $3, ambiguous = false, updated_at = now()
    where id = $1 and status in ('failed', 'uncertain') returning thread_id
 ), noted as (
   select append_audit('delivery.settle', $1::text, 'console', $2 || $3) from settled
@@ -118,7 +120,7 @@ export function outbox(database: Database): Outbox {
         content: entry.content,
         binding: entry.binding,
         attempt: entry.attempts,
-        claimDied: entry.claim_died,
+        maybeSent: entry.maybe_sent,
         claimToken,
       };
     },
@@ -131,6 +133,8 @@ export function outbox(database: Database): Outbox {
         outcome.status === "sent" ? outcome.receipt : null,
         outcome.status === "sent" ? null : outcome.error,
         outcome.status === "pending" ? outcome.retryInMs : null,
+        outcome.status === "uncertain" || (outcome.status === "pending" && outcome.ambiguous),
+        outcome.status === "pending" && outcome.untried === true,
       ];
       return (await database.run({ ...record, values })).length > 0;
     },
