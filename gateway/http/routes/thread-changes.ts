@@ -89,6 +89,7 @@ const forkRoute = (deps: HttpDeps): Route =>
         dedupe,
       });
       if (result.outcome === "duplicate") await requireSameFork(deps, result.threadId, { threadId, atSeq });
+      else deps.logger("info", "thread_changed", { threadId, change: "fork", person: caller.person });
       if (result.runnable) await wake(deps, result.threadId);
       const thread = await findThread(deps, result.threadId);
       const headers = { location: `/v1/threads/${thread.id}` };
