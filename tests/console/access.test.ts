@@ -1,8 +1,16 @@
 /** The console for everybody: by keyboard alone, on a phone, light and dark, with names and contrast. */
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describeWith, verdictOf } from "../support/suite.ts";
 import { namelessControls, weakContrasts } from "./accessibility.ts";
-import { type Browser, buildConsoleOnce, enter, horizontalOverflowPx, openBrowser } from "./browser.ts";
+import {
+  type Browser,
+  buildConsoleOnce,
+  enter,
+  horizontalOverflowPx,
+  openBrowser,
+  realChromium,
+} from "./browser.ts";
 import { type FakeGateway, startFakeGateway, token } from "./fake-gateway.ts";
 
 let gateway: FakeGateway;
@@ -35,7 +43,7 @@ async function tabTo(page: Page, name: string): Promise<void> {
   throw new Error(`Tab never reached ${name}`);
 }
 
-describe("the keyboard alone", () => {
+describeWith(realChromium, "the keyboard alone", () => {
   beforeEach(async () => {
     browser = await openBrowser();
   });
@@ -118,7 +126,7 @@ async function visitEverything(page: Page, check: (where: string) => Promise<voi
   await check("a dialog");
 }
 
-describe.each([
+describe.skipIf(verdictOf(realChromium, process.env.CI === "true") === "skip").each([
   { scheme: "light", width: 1280 },
   { scheme: "dark", width: 1280 },
   { scheme: "light", width: 360 },
@@ -139,7 +147,7 @@ describe.each([
   }, 90_000);
 });
 
-describe("the checks themselves", () => {
+describeWith(realChromium, "the checks themselves", () => {
   it("find a nameless button, weak text, too wide a page, and a style the policy forbids", async () => {
     browser = await openBrowser();
     const { page } = browser;
@@ -162,7 +170,7 @@ describe("the checks themselves", () => {
   });
 });
 
-describe("colours", () => {
+describeWith(realChromium, "colours", () => {
   it("follow the system until the switch is used, and the choice outlives a reload", async () => {
     browser = await openBrowser({ colorScheme: "dark" });
     const { page } = browser;

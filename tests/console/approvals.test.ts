@@ -1,7 +1,8 @@
 /** An approval card from proposal to outcome, in real Chromium under the strict Content-Security-Policy. */
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import { visibleText } from "../../core/approval.ts";
-import { type Browser, buildConsoleOnce, enter, openBrowser } from "./browser.ts";
+import { describeWith } from "../support/suite.ts";
+import { type Browser, buildConsoleOnce, enter, openBrowser, realChromium } from "./browser.ts";
 import { type FakeGateway, startFakeGateway, token } from "./fake-gateway.ts";
 import { deployArgs } from "./fake-thread.ts";
 
@@ -29,7 +30,7 @@ async function startThread(text: string): Promise<void> {
 /** Apart from the live region, which says the same. */
 const inThread = (text: string) => browser.page.getByRole("log").getByText(text);
 
-describe("an approval", () => {
+describeWith(realChromium, "an approval", () => {
   beforeEach(async () => {
     await startThread("deploy backend v1.4.2 to production");
     await browser.page.getByRole("button", { name: "Approve" }).waitFor();

@@ -1,11 +1,23 @@
 /** Real Chromium on the console as it is built, with everything watched that a page should not do. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Requirement } from "../support/suite.ts";
 
 const root = join(import.meta.dirname, "../..");
+
+const executablePath =
+  ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((path) =>
+    existsSync(path),
+  ) ?? "/usr/bin/chromium";
+
+export const realChromium: Requirement = {
+  name: "Chromium",
+  available: existsSync(executablePath),
+  install: "apt-get install chromium",
+};
 
 /** The way the gateway builds it: a child process that does nothing when the build is fresh. */
 export function buildConsoleOnce(): void {
@@ -24,7 +36,7 @@ export interface Browser {
 export async function openBrowser(options: BrowserContextOptions = {}): Promise<Browser> {
   const profile = mkdtempSync(join(tmpdir(), "parley-chromium-"));
   const context = await chromium.launchPersistentContext(profile, {
-    executablePath: "/usr/bin/chromium",
+    executablePath,
     headless: true,
     args: [
       "--no-sandbox",

@@ -1,6 +1,7 @@
 /** What people do in the console, in real Chromium under the strict Content-Security-Policy. */
-import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type Browser, buildConsoleOnce, enter, openBrowser } from "./browser.ts";
+import { afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { describeWith } from "../support/suite.ts";
+import { type Browser, buildConsoleOnce, enter, openBrowser, realChromium } from "./browser.ts";
 import { type FakeGateway, startFakeGateway, token } from "./fake-gateway.ts";
 
 let gateway: FakeGateway;
@@ -32,7 +33,7 @@ async function startThread(text: string): Promise<void> {
 const inThread = (text: string) => browser.page.getByRole("log").getByText(text);
 const lastArticle = () => browser.page.getByRole("article").last();
 
-describe("signing in", () => {
+describeWith(realChromium, "signing in", () => {
   it("takes the token from the link out of the address bar and opens the console", async () => {
     const { page } = browser;
     await enter(page, gateway.url, "/approvals", token);
@@ -69,7 +70,7 @@ describe("signing in", () => {
   });
 });
 
-describe("a conversation", () => {
+describeWith(realChromium, "a conversation", () => {
   it("shows a reply while it grows and once when it is committed", async () => {
     const { page } = browser;
     await startThread("hello there");
@@ -165,7 +166,7 @@ describe("a conversation", () => {
   });
 });
 
-describe("the timeline and the thread as a whole", () => {
+describeWith(realChromium, "the timeline and the thread as a whole", () => {
   it("tells every event and each model call with its prompt, tokens, cost and latency", async () => {
     const { page } = browser;
     await startThread("hello");
@@ -219,7 +220,7 @@ describe("the timeline and the thread as a whole", () => {
   });
 });
 
-describe("deliveries", () => {
+describeWith(realChromium, "deliveries", () => {
   it("are filtered, retried, and settled with a note in a dialog that returns the focus", async () => {
     const { page } = browser;
     await enter(page, gateway.url, "/deliveries", token);

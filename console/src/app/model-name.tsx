@@ -3,11 +3,14 @@ import { useStatus } from "../api/queries.ts";
 import styles from "./model-name.module.css";
 import { Pill } from "./states.tsx";
 
+/** What the server calls it, too: then the badge alone says it once. */
+const standIn = "offline stand-in";
+
 export function ModelName({ name, offline }: { name: string; offline: boolean }) {
   return (
     <span className={styles.model}>
-      <span className={styles.name}>{name}</span>
-      {offline && <Pill tone="warn">offline stand-in</Pill>}
+      {(!offline || name !== standIn) && <span className={styles.name}>{name}</span>}
+      {offline && <Pill tone="warn">{standIn}</Pill>}
     </span>
   );
 }
