@@ -3,7 +3,7 @@
  * characters, and a message must not be able to draw over what is asked for approval.
  */
 import { styleText } from "node:util";
-import { visibleText } from "../core/approval.ts";
+import { visibleJson, visibleText } from "../core/approval.ts";
 import type { Json } from "../core/json.ts";
 
 /** Colour only on a terminal, and not with NO_COLOR; Node decides both. */
@@ -54,9 +54,7 @@ export function fields(pairs: readonly (readonly [string, string])[], indent = "
 
 /** Every argument of a call, whole and exact: what is shown is what runs. */
 export function argumentFields(args: { [name: string]: Json }, indent = ""): string {
-  const pairs = Object.entries(args).map(
-    ([name, value]) => [visibleText(name), visibleText(JSON.stringify(value))] as const,
-  );
+  const pairs = Object.entries(args).map(([name, value]) => [visibleText(name), visibleJson(value)] as const);
   return pairs.length === 0 ? `${indent}(no arguments)` : fields(pairs, indent);
 }
 

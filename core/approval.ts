@@ -114,7 +114,7 @@ export function mayDecide(
 const assuranceRank = (assurance: Assurance): number => assuranceLevels.indexOf(assurance);
 const no = (reason: string): Permission => ({ allowed: false, reason });
 
-const visibleNames: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t", "\\": "\\\\" };
+const visibleNames: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 /**
  * Makes what a card shows the same as what runs: control, bidi and zero-width characters, every blank but the plain
@@ -123,8 +123,13 @@ const visibleNames: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "
  * other stay as they are.
  */
 export function visibleText(text: string): string {
-  return text.replace(
-    /[\\\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu,
-    (character) => visibleNames[character] ?? `\\u{${character.codePointAt(0)?.toString(16) ?? "?"}}`,
-  );
+  return text.replace(/\\/g, "\\\\").replace(hidden, escaped);
 }
+
+/** The same for a value, as JSON: there a backslash is escaped already, so it is not doubled once more. */
+export const visibleJson = (value: unknown): string => JSON.stringify(value).replace(hidden, escaped);
+
+const hidden = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
+
+const escaped = (character: string): string =>
+  visibleNames[character] ?? `\\u{${character.codePointAt(0)?.toString(16) ?? "?"}}`;

@@ -333,16 +333,22 @@ const rules: { [T in EventType]: Apply<T> } = {
   }),
 };
 
-/** A message closes the open question; for the questions that code asks, a plain yes or no has a fixed meaning. */
+/**
+ * A message closes the open question; for the questions that code asks, a plain yes or no has a fixed meaning. A call
+ * whose outcome is unknown can be settled as long as it is open, whatever was asked since, unless that is a yes or no of
+ * the agent's own.
+ */
 function answerQuestion(state: ThreadState, text: string, seq: number): ThreadState {
   const { question } = state;
-  if (question === null) return state;
-  if (question.purpose === "tool_outcome") {
-    const happened = readYesNo(text);
-    if (happened === null || question.callId === undefined) return state;
-    const note = "A person was asked.";
-    return { ...settle(state, { callId: question.callId, happened, note, seq }), question: null };
+  const unknown = state.calls.find((call) => call.status === "unknown");
+  const agentAsked = question?.purpose === "agent" && question.format.kind === "yes_no";
+  const happened = unknown === undefined || agentAsked ? null : readYesNo(text);
+  if (unknown !== undefined && happened !== null) {
+    const callId =
+      question?.purpose === "tool_outcome" ? (question.callId ?? unknown.callId) : unknown.callId;
+    return settle(state, { callId, happened, note: "A person was asked.", seq });
   }
+  if (question === null || question.purpose === "tool_outcome") return state;
   const times = question.purpose === "budget" ? (readExtension(text) ?? 0) : 0;
   const grant = question.grant ?? { tokens: 0, usd: 0 };
   return {

@@ -60,11 +60,11 @@ function sideBySide(chosen: OpenCall[]): OpenCall[] {
 
 function think(state: ThreadState, limits: LoopLimits): Action {
   if (state.timers.some((timer) => timer.purpose === "model_retry")) return { do: "rest" };
-  if (state.errorsInRow >= maxErrorsInRow)
-    return state.question === null ? { do: "stop", reason: "errors" } : { do: "rest" };
+  // A question that stops the run is asked once; one that was open before must not keep it from being asked.
+  const asked = state.question?.purpose === "errors" || state.question?.purpose === "budget";
+  if (state.errorsInRow >= maxErrorsInRow) return asked ? { do: "rest" } : { do: "stop", reason: "errors" };
   if (state.run !== null && state.run.steps >= limits.maxSteps) return { do: "stop", reason: "step_limit" };
-  if (overBudget(state, limits))
-    return state.question === null ? { do: "stop", reason: "budget" } : { do: "rest" };
+  if (overBudget(state, limits)) return asked ? { do: "rest" } : { do: "stop", reason: "budget" };
   if (transcriptCharacters(state) > limits.maxTranscriptCharacters) {
     const throughSeq = compactThrough(state, limits.maxTranscriptCharacters);
     if (throughSeq !== null) return { do: "compact", throughSeq };

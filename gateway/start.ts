@@ -168,6 +168,7 @@ async function openGateway({ foundation, models, metrics, closers }: GatewayPart
     live,
     ids,
     gate,
+    recognize: people.recognize,
     route: (facts) => routeThread(config.routing, facts),
     limits: config.limits,
     metrics,
@@ -188,7 +189,7 @@ async function openGateway({ foundation, models, metrics, closers }: GatewayPart
     gate,
     agents: {
       names: () => [...agents.values()].map(({ name, description }) => ({ name, description })),
-      checkEdit: (agent, tool, args) => checkEdit(agents, { agent, tool, args }),
+      checkEdit: (approval, args) => checkEdit(agents, approval, args),
     },
     people: { rolesOf: (person) => [...people.rolesOf(person)], nameOf: people.nameOf },
     status: () => statusView(foundation, models.primary, channels),

@@ -53,7 +53,11 @@ export interface Outbox {
   /** Puts a failed or uncertain entry back in line. */
   retry(outboxId: string): Promise<{ threadId: string } | null>;
   /** A person says what became of an uncertain or failed entry. */
-  settle(outboxId: string, outcome: "sent" | "failed", note: string): Promise<{ threadId: string } | null>;
+  settle(
+    outboxId: string,
+    outcome: "sent" | "failed",
+    by: { note: string; person: string },
+  ): Promise<{ threadId: string } | null>;
 }
 
 const claim = {
@@ -103,7 +107,7 @@ with settled as (
   update outbox set status = $2, error = $3, ambiguous = false, updated_at = now()
    where id = $1 and status in ('failed', 'uncertain') returning thread_id
 ), noted as (
-  select append_audit('delivery.settle', $1::text, 'console', $2 || $3) from settled
+  select append_audit('delivery.settle', $1::text, $4, $2 || $3) from settled
 )
 select thread_id, (select count(*) from noted) as noted from settled`;
 
@@ -148,8 +152,8 @@ export function outbox(database: Database): Outbox {
       return threadOf(await database.run({ text: retry, values: [outboxId] }));
     },
 
-    async settle(outboxId, outcome, note) {
-      return threadOf(await database.run({ text: settle, values: [outboxId, outcome, note] }));
+    async settle(outboxId, outcome, { note, person }) {
+      return threadOf(await database.run({ text: settle, values: [outboxId, outcome, note, person] }));
     },
   };
 }

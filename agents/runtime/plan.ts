@@ -206,7 +206,11 @@ export function consequences(state: ThreadState, decision: Decision, agent: Agen
 
 export function requestApproval(state: ThreadState, open: OpenCall, agent: Agent, planner: Planner): Plan {
   const policy = planner.policies.get(open.approvalPolicy ?? "");
-  if (policy === undefined) return plan();
+  if (policy === undefined) {
+    // Removed since the step was decided: the call ends, for nobody could approve it.
+    const error = `the policy "${open.approvalPolicy}" is not configured any more`;
+    return plan({ type: "tool_failed", data: { callId: open.callId, error, durationMs: 0 }, actor: system });
+  }
   const expiresAt =
     policy.expiresAfterMs === null
       ? null

@@ -2,7 +2,7 @@
 import type { Accept, Channel } from "../../channels/channel.ts";
 import type { JsonObject } from "../../core/json.ts";
 import type { Clock, Doorbell, Ids, Live, Log, ThreadLog } from "../../core/ports.ts";
-import type { Approvals } from "../../store/approvals.ts";
+import type { Approval, Approvals } from "../../store/approvals.ts";
 import type { Listing } from "../../store/listing.ts";
 import type { Outbox } from "../../store/outbox.ts";
 import type { Database } from "../../store/postgres.ts";
@@ -26,7 +26,7 @@ export interface HttpDeps {
   readonly agents: {
     names(): { name: string; description: string }[];
     /** @throws {RefusedError} when the tool does not take these arguments. Gives them parsed. */
-    checkEdit(agent: string, tool: string, args: JsonObject): JsonObject;
+    checkEdit(approval: Approval, args: JsonObject): JsonObject;
   };
   /** The person of the admin token, `admin`, has the role `admin`. */
   readonly people: { rolesOf(person: string): string[]; nameOf(person: string): string };

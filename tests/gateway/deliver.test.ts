@@ -428,7 +428,7 @@ describe("a person", () => {
     await deliver();
     expect(await row(id)).toMatchObject({ status: "uncertain" });
 
-    await parts.outbox.settle(id, "failed", "it is not there");
+    await parts.outbox.settle(id, "failed", { note: "it is not there", person: "ann" });
     await parts.outbox.retry(id);
     await deliver();
     expect(await row(id)).toMatchObject({ status: "sent" });

@@ -84,11 +84,13 @@ onEveryDatabase((opened) => {
       const audited = await count(opened().database, "audit where action = 'delivery.settle'");
 
       expect(await box().retry(ids[2] ?? "")).toBeNull();
-      expect(await box().settle(ids[2] ?? "", "failed", "no")).toBeNull();
+      expect(await box().settle(ids[2] ?? "", "failed", { note: "no", person: "ann" })).toBeNull();
       expect(await box().retry(ids[0] ?? "")).toEqual({ threadId });
       expect(await claim(threadId)).toMatchObject({ outboxId: ids[0], attempt: 1 });
-      expect(await box().settle(ids[1] ?? "", "sent", "I saw it\0")).toEqual({ threadId });
-      expect(await box().settle(ids[1] ?? "", "sent", "again")).toBeNull();
+      expect(await box().settle(ids[1] ?? "", "sent", { note: "I saw it\0", person: "ann" })).toEqual({
+        threadId,
+      });
+      expect(await box().settle(ids[1] ?? "", "sent", { note: "again", person: "ann" })).toBeNull();
       expect(await count(opened().database, "audit where action = 'delivery.settle'")).toBe(audited + 1);
     });
 

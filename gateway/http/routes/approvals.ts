@@ -83,7 +83,7 @@ async function decide(
   const { verdict, args = null } = body;
   return deps.approvals.decide(
     { approvalId, verdict, sender, roles: caller.roles, reason, args },
-    ({ agent, tool }, edited) => deps.agents.checkEdit(agent, tool, edited),
+    (approval, edited) => deps.agents.checkEdit(approval, edited),
   );
 }
 

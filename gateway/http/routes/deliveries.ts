@@ -83,8 +83,9 @@ export function deliveryRoutes(deps: HttpDeps): Route[] {
       body: settleBody,
       answers: { 200: { description: "Settled.", schema: deliveryView } },
       async handle({ params: { deliveryId }, body, caller }) {
-        const note = `${caller.person}: ${body.note}`;
-        const settle = () => deps.outbox.settle(deliveryId, body.outcome, note);
+        const { person } = caller;
+        const by = { note: `${person}: ${body.note}`, person };
+        const settle = () => deps.outbox.settle(deliveryId, body.outcome, by);
         return answer(200, await changed(deliveryId, settle, "delivery_settled"));
       },
     }),

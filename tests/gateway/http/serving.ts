@@ -135,7 +135,7 @@ async function depsOver({ database }: TestDatabase, change: Parameters<typeof se
         : { allowed: true as const },
     agents: {
       names: () => status.agents,
-      checkEdit: (_agent: string, _tool: string, args: JsonObject) => {
+      checkEdit: (_approval: unknown, args: JsonObject) => {
         if ("wrong" in args) {
           throw new RefusedError("invalid", "wrong: not an argument", { operation: "edit approval" });
         }
