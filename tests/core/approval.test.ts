@@ -8,6 +8,7 @@ import {
   policySchema,
   policyVersion,
   type StoredAction,
+  visibleJson,
   visibleText,
 } from "../../core/approval.ts";
 import { assuranceLevels, type Sender } from "../../core/words.ts";
@@ -235,5 +236,22 @@ describe("an approval code", () => {
   it("follows from the bytes alone", () => {
     expect(approvalCode(new Uint8Array(6))).toBe("222222");
     expect(approvalCode(Uint8Array.of(0, 0, 0, 0, 0, 30))).toBe("Z22222");
+  });
+});
+
+describe("a value as visible JSON", () => {
+  it("shows hidden characters as escapes and doubles no backslash that JSON has doubled already", () => {
+    expect(visibleJson("a\u202eb")).toBe('"a\\u{202e}b"');
+    expect(visibleJson("a\\nb")).toBe('"a\\\\nb"');
+    expect(visibleJson({ path: "C:\\x" })).toBe('{"path":"C:\\\\x"}');
+  });
+
+  it("never shows two values alike", () => {
+    fc.assert(
+      fc.property(fc.string({ unit: "binary" }), fc.string({ unit: "binary" }), (one, other) => {
+        if (one !== other) expect(visibleJson(one)).not.toBe(visibleJson(other));
+      }),
+    );
+    expect(visibleJson("\\u{202e}")).not.toBe(visibleJson("\u202e"));
   });
 });

@@ -261,3 +261,67 @@ describe("a cancellation", () => {
     expect(fold(numbered([late], state.seq), state).calls).toEqual([]);
   });
 });
+
+describe("a call whose outcome is unknown", () => {
+  const agent = { kind: "agent", name: "a" } as const;
+  const call = {
+    callId: "c1",
+    tool: "pay",
+    args: {},
+    effect: "once",
+    subject: "pay",
+    approvalPolicy: null,
+  } as const;
+  const step = { stepId: "s1", runId: "r1", basisSeq: 2, reasoning: "", confidence: 1, usage: null };
+  const ask = (purpose: "tool_outcome" | "errors" | "agent", format: "yes_no" | "free_text"): NewEvent => ({
+    type: "question_asked",
+    data: {
+      questionId: purpose,
+      runId: "r1",
+      purpose,
+      text: "?",
+      format: { kind: format },
+      urgency: "high",
+      ...(purpose === "tool_outcome" ? { callId: "c1" } : {}),
+    },
+    actor: agent,
+  });
+  const say = (text: string): NewEvent => ({
+    type: "message_received",
+    data: { messageId: text, text, sender: sender("ann"), attachments: [], via: binding, correlationId: "x" },
+    actor: { kind: "person", sender: sender("ann") },
+  });
+  const begun: NewEvent[] = [
+    { type: "thread_started", data: { agent: "a", home: binding }, actor: agent },
+    say("pay"),
+    { type: "run_started", data: { runId: "r1", correlationId: "x" }, actor: agent },
+    { type: "step_decided", data: { ...step, decision: { type: "call", calls: [call] } }, actor: agent },
+    {
+      type: "tool_started",
+      data: { callId: "c1", attempt: 1, idempotencyKey: "c1", approvalId: null },
+      actor: agent,
+    },
+    { type: "tool_outcome_unknown", data: { callId: "c1", error: "killed" }, actor: agent },
+    ask("tool_outcome", "yes_no"),
+  ];
+  const stateAfter = (...more: NewEvent[]): ThreadState => fold(numbered([...begun, ...more]));
+
+  it("is settled by a plain yes or no, and by nothing else", () => {
+    expect(stateAfter(say("yes")).calls).toEqual([]);
+    expect(stateAfter(say("no")).transcript.at(-1)).toMatchObject({ kind: "failure", tool: "pay" });
+    expect(stateAfter(say("yes, but why?")).calls).toMatchObject([{ status: "unknown" }]);
+  });
+
+  it("can still be settled after code has asked something else", () => {
+    const state = stateAfter(ask("errors", "free_text"), say("yes"));
+    expect(state.calls).toEqual([]);
+    expect(state.question).toMatchObject({ purpose: "errors" });
+  });
+
+  it("is not settled by the answer to a yes or no of the agent's own", () => {
+    const state = stateAfter(ask("agent", "yes_no"), say("yes"));
+    expect(state.calls).toMatchObject([{ status: "unknown" }]);
+    expect(state.question).toBeNull();
+    expect(fold(numbered([...begun, ask("agent", "yes_no"), say("yes"), say("no")])).calls).toEqual([]);
+  });
+});
