@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { threadStatus } from "../../../core/thread.ts";
+import { editedDigest } from "../../../store/approvals.ts";
 import { type LoopStage, loopStage, reply, says, stepOf, type ToolArgs, use } from "../../support/loop.ts";
 
 let stage: LoopStage;
@@ -166,6 +167,20 @@ describe("nothing runs, and the thread says so, when what was approved is not wh
 
   it("the stored arguments and the digest were changed", () =>
     tampered(`update approvals set args = '{"id": "bomb"}', digest = repeat('a', 64) where id = $1`));
+
+  it("the stored requesters were changed, and the digest to match", async () => {
+    const { threadId, approval } = await proposed();
+    await stage.decide(approval.approvalId, "approve");
+    const requesters = ["mallory"];
+    const digest = editedDigest({ ...approval, requesters }, approval.args);
+    await stage.sql("update approvals set requesters = $2, digest = $3 where id = $1", [
+      approval.approvalId,
+      requesters,
+      digest,
+    ]);
+    await stage.run(threadId, { primary: says(reply("it did not run")) });
+    expect(await ledgerFor(threadId)).toEqual([]);
+  });
 
   it("the call in the log was changed", () =>
     tampered(`update events set data = jsonb_set(data, '{decision,calls,0,args,id}', '"bomb"')

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ModelRequest } from "../../../core/ports.ts";
+import type { ModelRequest, ThreadLog } from "../../../core/ports.ts";
 import { threadStatus } from "../../../core/thread.ts";
 import { type LoopStage, loopStage, reply, says, stepOf, until, use } from "../../support/loop.ts";
 
@@ -186,6 +186,28 @@ describe("a new message", () => {
     expect((await stage.ledger()).filter((line) => line.threadId === threadId)).toEqual([]);
     expect(prompt(model.requests[1])).toContain("stop, do not!");
     expect(await stage.said(threadId)).toEqual([{ kind: "reply", text: "stopped", answers: [2, 3] }]);
+  });
+
+  it("after the choice is written and before the effect begins makes the model decide again", async () => {
+    const { threadId } = await stage.say("launch it");
+    const log: ThreadLog = {
+      ...stage.log,
+      async commit(lease, state, commit) {
+        const result = await stage.log.commit(lease, state, commit);
+        if (commit.events.some(({ type }) => type === "step_decided") && !interrupted) {
+          interrupted = true;
+          await stage.say("stop, do not!", { threadId });
+        }
+        return result;
+      },
+    };
+    let interrupted = false;
+    const model = says(use("launch", { id: "rocket" }), reply("stopped"));
+    await stage.run(threadId, { primary: model, log });
+
+    expect((await stage.ledger()).filter((line) => line.threadId === threadId)).toEqual([]);
+    expect(prompt(model.requests[1])).toContain("stop, do not!");
+    expect(await stage.types(threadId)).not.toContain("tool_started");
   });
 
   it("keeps a question from being asked that it may have answered", async () => {
