@@ -128,7 +128,7 @@ async function openRecord(
 const embeddedLog =
   (log: Log) =>
   (event: string, fields: object): void =>
-    log("info", event, { ...fields });
+    log(event === "postgres_died" ? "error" : "info", event, { ...fields });
 
 const heldFix = (error: unknown): string =>
   error instanceof FolderHeldError

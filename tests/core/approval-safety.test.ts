@@ -246,7 +246,7 @@ it("begins a call only after the final approval of exactly what runs, and once",
       fc.modelRun(() => ({ model, real }), all);
       begun += model.begun;
     }),
-    { numRuns: 600 },
+    { numRuns: 2_000 },
   );
   expect(begun).toBeGreaterThan(20);
 });
