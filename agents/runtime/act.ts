@@ -8,8 +8,9 @@ import { senderKey } from "../../core/fold.ts";
 import { canonicalJson } from "../../core/json.ts";
 import type { OpenCall } from "../../core/thread.ts";
 import { type Activation, agentOf, write } from "./activation.ts";
+import { outcomeQuestion } from "./decide.ts";
 import { runTool, type ToolOutcome } from "./effects.ts";
-import { ask, join, outcomeQuestion, type Plan, plan, system } from "./plan.ts";
+import { ask, join, type Plan, plan, system } from "./plan.ts";
 
 /** Attempts at one call whose worker died in the middle, before it counts as failed. */
 const maxAttempts = 5;

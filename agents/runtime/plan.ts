@@ -1,6 +1,6 @@
 /**
- * From a step to what is written: the decision our code reads out of a model's choice, and everything that follows
- * from it (approval requests, replies, questions, timers) as one commit. Pure: ids, time and random bytes are handed in.
+ * From a decision to what is written: everything that follows from it (approval requests, replies, questions, timers) as
+ * one commit. Pure: ids, time and random bytes are handed in.
  */
 import {
   actionDigest,
@@ -8,11 +8,9 @@ import {
   type Policy,
   policyVersion,
   type StoredAction,
-  visibleText,
 } from "../../core/approval.ts";
-import { errorLine } from "../../core/errors.ts";
 import type { NewEvent } from "../../core/events.ts";
-import { canonicalJson, type JsonObject } from "../../core/json.ts";
+import type { JsonObject } from "../../core/json.ts";
 import type {
   Clock,
   Commit,
@@ -22,11 +20,10 @@ import type {
   NewTimer,
   OutboxKind,
 } from "../../core/ports.ts";
-import type { Call, Decision, Question } from "../../core/step.ts";
+import type { Decision, Question } from "../../core/step.ts";
 import type { OpenCall, Run, ThreadState } from "../../core/thread.ts";
 import type { Actor, Binding } from "../../core/words.ts";
-import type { Agent, Tool } from "../agent.ts";
-import type { Choice, ChosenCall } from "./step-schema.ts";
+import type { Agent } from "../agent.ts";
 
 export interface Planner {
   threadId: string;
@@ -54,106 +51,6 @@ export const plan = (...events: NewEvent[]): Plan => ({
 
 export const system: Actor = { kind: "system", name: "runtime" };
 export const agentActor = (name: string): Actor => ({ kind: "agent", name });
-
-/** Most hand-overs between agents before a person has to write again. */
-const maxHandoffs = 3;
-
-/** The decision behind a choice. What may not be is `invalid`, with a line that the next step sees. */
-export function decide(state: ThreadState, choice: Choice, planner: Planner): Decision {
-  switch (choice.type) {
-    case "call":
-      return decideCalls(state, choice.calls, planner);
-    case "reply":
-    case "finish":
-      return choice;
-    case "ask":
-      return { type: "ask", question: question(planner, { ...choice, purpose: "agent" }) };
-    case "wait": {
-      const dueAt = new Date(planner.clock.now().getTime() + choice.minutes * 60_000).toISOString();
-      return { type: "wait", timerId: planner.ids.next(), dueAt, reason: choice.reason };
-    }
-    case "handoff":
-      if (choice.to !== "person" && (choice.to === state.agent || state.handoffs >= maxHandoffs)) {
-        return {
-          type: "invalid",
-          intent: "handoff",
-          problem: "this thread cannot be handed over again: answer it",
-        };
-      }
-      return { type: "handoff", to: choice.to, reason: choice.reason, text: choice.text };
-  }
-}
-
-function decideCalls(state: ThreadState, chosen: readonly ChosenCall[], planner: Planner): Decision {
-  const read = readCalls(chosen, planner);
-  if ("problem" in read) return { type: "invalid", ...read };
-  const { calls } = read;
-  const unknownPolicy = calls.find(
-    ({ approvalPolicy }) => approvalPolicy !== null && !planner.policies.has(approvalPolicy),
-  );
-  if (unknownPolicy !== undefined) {
-    // Failing closed: a tool that names a policy nobody wrote must not run unasked.
-    const problem = `${unknownPolicy.tool} needs an approval by the policy "${unknownPolicy.approvalPolicy}", which is not configured`;
-    return { type: "invalid", intent: unknownPolicy.tool, problem };
-  }
-  const unsettled = state.calls.find((open) => calls.some((proposal) => isUnsettled(open, proposal)));
-  if (unsettled !== undefined) return { type: "ask", question: outcomeQuestion(planner, unsettled) };
-  const asked =
-    calls.length === 1 ? state.calls.find((open) => isSameProposal(open, calls[0] as Call)) : undefined;
-  if (asked !== undefined) return { type: "reply", text: "That is already waiting for an approval." };
-  return { type: "call", calls };
-}
-
-/** A tool's own functions read the model's arguments: where one fails, nothing may run, and the next step sees why. */
-function readCalls(
-  chosen: readonly ChosenCall[],
-  planner: Planner,
-): { calls: Call[] } | { intent: string; problem: string } {
-  const calls: Call[] = [];
-  for (const { tool, args } of chosen) {
-    try {
-      calls.push(call(tool, args, planner));
-    } catch (error) {
-      return { intent: tool.name, problem: `${tool.name} cannot take these arguments: ${errorLine(error)}` };
-    }
-  }
-  return { calls };
-}
-
-/** A `once` call that may have happened: a person says so before anything like it is done again. */
-const isUnsettled = (open: OpenCall, proposal: Call): boolean =>
-  open.status === "unknown" && open.tool === proposal.tool && open.subject === proposal.subject;
-
-const maxShownCharacters = 2_000;
-
-/** Asks a person whether a call happened. What is long is shortened: a question has at most 10,000 characters. */
-export function outcomeQuestion(planner: Planner, { callId, tool, args }: OpenCall, error = ""): Question {
-  const all = visibleText(canonicalJson(args));
-  const left = all.length - maxShownCharacters;
-  const shown =
-    left > 0 ? `${all.slice(0, maxShownCharacters).toWellFormed()} [… ${left} characters left out …]` : all;
-  const why = error === "" ? "" : ` (${error})`;
-  const text = `I started ${tool} with ${shown}, but I do not know whether it happened${why}. I will not do it again on my own. Please look: did it happen?`;
-  const facts = { purpose: "tool_outcome", text, format: { kind: "yes_no" }, urgency: "high" } as const;
-  return { ...question(planner, facts), callId };
-}
-
-const isSameProposal = (open: OpenCall, proposal: Call): boolean =>
-  open.status === "awaiting" &&
-  open.tool === proposal.tool &&
-  canonicalJson(open.args) === canonicalJson(proposal.args);
-
-function call(tool: Tool, args: JsonObject, planner: Planner): Call {
-  const approvalPolicy = typeof tool.approval === "function" ? tool.approval(args) : tool.approval;
-  return {
-    callId: planner.ids.next(),
-    tool: tool.name,
-    args,
-    effect: tool.effect,
-    subject: tool.subject?.(args) ?? tool.name,
-    approvalPolicy,
-  };
-}
 
 export function question(
   planner: Planner,

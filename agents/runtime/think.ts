@@ -13,11 +13,11 @@ import type { Agent } from "../agent.ts";
 import { type ChainAnswer, decideWithFallback, type FailedAttempt, ModelChainError } from "../model/chain.ts";
 import type { Circuit } from "../model/circuit.ts";
 import { buildMessages, offlineView } from "./context.ts";
+import { decide } from "./decide.ts";
 import {
   agentActor,
   answer,
   consequences,
-  decide,
   ended,
   join,
   type Plan,

@@ -1,14 +1,13 @@
 /**
  * The loop on a real database, with everything around it in the test's hands: a scripted model, a clock that is set, bells
- * and live signals that are only noted down, and tools that write what they do into ledger files. `testAgent` and the ledger
- * need nothing but a folder, so that another process can use them.
+ * and live signals that are only noted down, and the tools of tools.ts.
  */
-import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { z } from "zod";
-import { type Agent, defineTool, type Tool } from "../../agents/agent.ts";
+import type { z } from "zod";
+import type { Agent } from "../../agents/agent.ts";
 import { runThread } from "../../agents/runtime/loop.ts";
 import type { LoopFact, LoopParts } from "../../agents/runtime/parts.ts";
 import { loadPrompts, type Prompts } from "../../agents/runtime/prompts.ts";
@@ -16,7 +15,7 @@ import { type Policy, policySchema } from "../../core/approval.ts";
 import type { NewEvent, ThreadEvent } from "../../core/events.ts";
 import { parseEvent } from "../../core/events.ts";
 import { fold } from "../../core/fold.ts";
-import type { Json, JsonObject } from "../../core/json.ts";
+import type { JsonObject } from "../../core/json.ts";
 import type {
   Clock,
   DecisionResult,
@@ -27,7 +26,7 @@ import type {
   ModelRequest,
 } from "../../core/ports.ts";
 import type { ThreadState } from "../../core/thread.ts";
-import type { Binding, Effect, Sender } from "../../core/words.ts";
+import type { Binding, Sender } from "../../core/words.ts";
 import { ids } from "../../gateway/ids.ts";
 import { approvals } from "../../store/approvals.ts";
 import { threadLog } from "../../store/log.ts";
@@ -36,119 +35,7 @@ import type { Database } from "../../store/postgres.ts";
 import { sweep } from "../../store/sweep.ts";
 import { testDatabase } from "./database.ts";
 import { type ScriptedModel, scriptedModel } from "./scripted-model.ts";
-
-/** One line of a ledger: what a tool really did, whatever the log says. */
-export interface LedgerLine {
-  tool: string;
-  phase: "begin" | "end";
-  callId: string;
-  threadId: string;
-  idempotencyKey: string;
-  attempt: number;
-  args: JsonObject;
-  requester: string;
-  atMs: number;
-  pid: number;
-}
-
-/** `hang` ends with the signal, `ignore` does not even then; `slow` takes `delayMs`. */
-const behaviours = ["ok", "fail", "hang", "ignore", "huge", "slow"] as const;
-
-const inputOf = z.object({
-  id: z.string(),
-  does: z.enum(behaviours).nullish(),
-  delayMs: z.number().nullish(),
-  /** The policy to ask by. */
-  policy: z.string().nullish(),
-});
-export type ToolArgs = z.input<typeof inputOf>;
-
-const effectOf: Record<string, Effect> = {
-  look: "read",
-  look_again: "read",
-  set: "idempotent",
-  charge: "keyed",
-  launch: "once",
-};
-
-function testTool(name: string, folder: string, timeoutMs: number): Tool {
-  return defineTool({
-    name,
-    description: `Does ${name}.`,
-    input: inputOf,
-    effect: effectOf[name] ?? "once",
-    approval: (args) => args.policy ?? null,
-    subject: (args) => `${name} ${args.id}`,
-    timeoutMs,
-    summary: (args) => `${name} ${args.id}`,
-    async run(args, { signal, threadId, callId, idempotencyKey, attempt, requester }) {
-      const line = { tool: name, callId, threadId, idempotencyKey, attempt, args, requester };
-      const note = (phase: LedgerLine["phase"]) =>
-        appendFile(
-          join(folder, `${name}.jsonl`),
-          `${JSON.stringify({ ...line, phase, atMs: Date.now(), pid: process.pid })}\n`,
-        );
-      await note("begin");
-      const result = await behave(args.does ?? "ok", { delayMs: args.delayMs ?? 0, signal, id: args.id });
-      await note("end");
-      return result;
-    },
-  });
-}
-
-async function behave(
-  does: (typeof behaviours)[number],
-  { delayMs, signal, id }: { delayMs: number; signal: AbortSignal; id: string },
-): Promise<Json> {
-  if (does === "fail") throw new Error(`${id} is broken\n    at some.stack (line 1)`);
-  if (does === "huge") return "x".repeat(200_000);
-  if (does === "slow") await sleep(delayMs, undefined, { signal });
-  if (does === "hang") await sleep(60_000, undefined, { signal });
-  if (does === "ignore") await sleep(60_000, undefined, { ref: false });
-  return { done: id };
-}
-
-export interface TestAgentOptions extends Partial<Omit<Agent, "limits">> {
-  limits?: Partial<Agent["limits"]>;
-  toolTimeoutMs?: number;
-}
-
-export function testAgent(folder: string, options: TestAgentOptions = {}): Agent {
-  const { limits, toolTimeoutMs = 10_000, ...rest } = options;
-  return {
-    name: "tester",
-    description: "For tests.",
-    tools: Object.keys(effectOf).map((name) => testTool(name, folder, toolTimeoutMs)),
-    handoffTo: ["other", "person"],
-    promptVariables: () => ({}),
-    prefetch: [],
-    offline: null,
-    ...rest,
-    limits: {
-      maxSteps: 10,
-      contextTokens: 16_000,
-      maxOutputTokens: 500,
-      modelTimeoutMs: 5_000,
-      ...limits,
-    },
-  };
-}
-
-/** What tools did, oldest first; `phase` narrows it. */
-export async function ledgerOf(folder: string, phase?: LedgerLine["phase"]): Promise<LedgerLine[]> {
-  const lines = await Promise.all(
-    Object.keys(effectOf).map(async (name) =>
-      (await readFile(join(folder, `${name}.jsonl`), "utf8").catch(() => ""))
-        .split("\n")
-        .filter((line) => line !== "")
-        .map((line) => JSON.parse(line) as LedgerLine),
-    ),
-  );
-  return lines
-    .flat()
-    .filter((line) => phase === undefined || line.phase === phase)
-    .sort((a, b) => a.atMs - b.atMs);
-}
+import { type LedgerLine, ledgerOf, type TestAgentOptions, type ToolArgs, testAgent } from "./tools.ts";
 
 /** Prompts for the test agents, read from files as in the real program. */
 export async function testPrompts(folder: string, agents: readonly string[]): Promise<Prompts> {
@@ -160,6 +47,8 @@ export async function testPrompts(folder: string, agents: readonly string[]): Pr
   await writeFile(join(place, "index.yaml"), agents.map((agent) => `${agent}:\n  active: [v1]\n`).join(""));
   return loadPrompts([place]);
 }
+
+export { type LedgerLine, ledgerOf, type ToolArgs, testAgent };
 
 export interface NotedDoorbell extends Doorbell {
   readonly threads: string[];

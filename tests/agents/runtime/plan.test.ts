@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { consequences, decide, type Planner, requestApproval } from "../../../agents/runtime/plan.ts";
+import { decide } from "../../../agents/runtime/decide.ts";
+import { consequences, type Planner, requestApproval } from "../../../agents/runtime/plan.ts";
 import type { Choice } from "../../../agents/runtime/step-schema.ts";
 import { actionDigest, policySchema } from "../../../core/approval.ts";
 import { type EventType, eventShape, type NewEvent } from "../../../core/events.ts";
