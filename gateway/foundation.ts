@@ -101,13 +101,13 @@ async function openRecord(
     );
     return { url: external, died: never };
   }
-  const hold = await holdFolder(config.dataDir, embeddedLog(log)).catch((error: unknown) => {
+  const hold = await holdFolder(config.dataDir, log).catch((error: unknown) => {
     throw startError("PARLEY_DATA_DIR", errorLine(error, 2_000), heldFix(error));
   });
   closers.add(() => hold.release());
   const server = await startEmbeddedPostgres({
     folder: join(config.dataDir, "postgres"),
-    log: embeddedLog(log),
+    log: log,
   }).catch((error: unknown) => {
     throw startError(
       "embedded Postgres",
@@ -124,11 +124,6 @@ async function openRecord(
   const died = server.exited.then(({ expected, lastLines }) => (expected ? never : lastLines));
   return { url: server.url, died };
 }
-
-const embeddedLog =
-  (log: Log) =>
-  (event: string, fields: object): void =>
-    log(event === "postgres_died" ? "error" : "info", event, { ...fields });
 
 const heldFix = (error: unknown): string =>
   error instanceof FolderHeldError

@@ -1,12 +1,9 @@
-/** Where the queue tells what happens to it: an event name of docs/EVENTS.md and ids, never content. */
-export type Log = (
-  level: "debug" | "info" | "warn" | "error",
-  event: string,
-  fields: Record<string, unknown>,
-) => void;
+import type { Log } from "../core/ports.ts";
+
+export type { Log };
 
 /**
- * The same log, at most one line for each event name in `everyMs`; the next line says how many were left out.
+ * A log that writes at most one line for each event name in `everyMs`; the next line says how many were left out.
  * A queue that is down for a night must not fill a disk.
  */
 export function sparingly(log: Log, everyMs = 10_000): Log {

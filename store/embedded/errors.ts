@@ -22,6 +22,3 @@ export class FolderHeldError extends ParleyError {
     this.pid = pid;
   }
 }
-
-/** Receives what happened, for the caller's log: an event name of docs/EVENTS.md and its fields. */
-export type Log = (event: string, fields: object) => void;

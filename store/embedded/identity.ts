@@ -7,8 +7,9 @@
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { promisify } from "node:util";
+import type { Log } from "../../core/ports.ts";
 import type { Binaries } from "./binaries.ts";
-import { EmbeddedPostgresError, type Log } from "./errors.ts";
+import { EmbeddedPostgresError } from "./errors.ts";
 import { lendFolder } from "./lending.ts";
 
 const run = promisify(execFile);
@@ -78,7 +79,7 @@ export async function chooseIdentity(
     if (isRoot) await lendFolder(folder, owner);
     const answer = await tryIdentity(identity, folder, binaries);
     if (answer.ok) {
-      if (isRoot) log("postgres_disguised", { as: identity.kind, uid: owner.uid });
+      if (isRoot) log("info", "postgres_disguised", { as: identity.kind, uid: owner.uid });
       return { identity, version: answer.version };
     }
     failures.push(`${nameOf(identity)}: ${answer.reason}`);

@@ -9,8 +9,10 @@
 import { randomBytes } from "node:crypto";
 import { access, constants, link, readdir, readFile, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { EmbeddedPostgresError, FolderHeldError, type Log } from "./errors.ts";
+import type { Log } from "../../core/ports.ts";
+import { EmbeddedPostgresError, FolderHeldError } from "./errors.ts";
 import { birthOf } from "./liveness.ts";
 import { makePrivateFolder, writePrivateFile } from "./private-files.ts";
 
@@ -23,6 +25,8 @@ const lockSchema = z.object({
 type Lock = z.infer<typeof lockSchema>;
 
 const maxAttempts = 20;
+const dyingMostMs = 1_000;
+const dyingPollMs = 50;
 
 export interface FolderHold {
   /** Lets the next instance in. May be called again. */
@@ -49,8 +53,14 @@ export async function holdFolder(folder: string, log: Log = () => {}): Promise<F
   }
   const birth = (await birthOf(process.pid)) ?? "unknown";
   const mine: Lock = { version: 1, pid: process.pid, birth, released: false };
+  const since = performance.now();
   for (let attempt = 0; attempt < maxAttempts; attempt++) {
-    const number = await take(path, mine, log);
+    const number = await take(path, mine, log).catch(async (error: unknown) => {
+      if (!mayBeDying(error, since)) throw error;
+      attempt = 0;
+      await sleep(dyingPollMs);
+      return undefined;
+    });
     if (number !== undefined) return makeHold(path, number, mine);
   }
   throw new EmbeddedPostgresError(
@@ -60,6 +70,10 @@ export async function holdFolder(folder: string, log: Log = () => {}): Promise<F
     },
   );
 }
+
+/** A killed program is not gone at once: the kernel takes a moment to bury it, longer on a busy machine. */
+const mayBeDying = (error: unknown, since: number): boolean =>
+  error instanceof FolderHeldError && error.pid !== process.pid && performance.now() - since < dyingMostMs;
 
 /** The number that is ours now, or undefined when another contender was faster. */
 async function take(folder: string, mine: Lock, log: Log): Promise<number | undefined> {
@@ -85,7 +99,7 @@ async function take(folder: string, mine: Lock, log: Log): Promise<number | unde
     await rm(join(folder, `lock.${number}`), { force: true });
     return undefined;
   }
-  if (before && !before.released) log("folder_taken_over", { folder, deadPid: before.pid });
+  if (before && !before.released) log("info", "folder_taken_over", { folder, deadPid: before.pid });
   await sweep(folder, number);
   return number;
 }

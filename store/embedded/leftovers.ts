@@ -5,7 +5,8 @@
 import { readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EmbeddedPostgresError, type Log } from "./errors.ts";
+import type { Log } from "../../core/ports.ts";
+import { EmbeddedPostgresError } from "./errors.ts";
 import { findRunning, type Running } from "./liveness.ts";
 
 /** Usually the guard has the old server stopped within a second. These are for one that hangs, or lost its guard. */
@@ -38,7 +39,10 @@ export async function stopLeftovers(place: ClusterPlace, log: Log): Promise<void
     const [next] = due;
     if (next && waitedMs >= next.afterMs) {
       due.shift();
-      log("postgres_leftover_signalled", { signal: next.signal, pids: running.map(({ pid }) => pid) });
+      log("warn", "postgres_leftover_signalled", {
+        signal: next.signal,
+        pids: running.map(({ pid }) => pid),
+      });
       signalAll(running, next.signal, place);
     }
     await sleep(50);
@@ -89,7 +93,7 @@ export async function removeStalePidFile(place: ClusterPlace, log: Log): Promise
   const pid = Math.abs(Number.parseInt(text, 10));
   if (pid > 0 && !exists(pid)) return;
   await rm(path, { force: true });
-  log("postgres_stale_pid_removed", { path, pid: pid || null });
+  log("info", "postgres_stale_pid_removed", { path, pid: pid || null });
 }
 
 /** The unburied remains of a killed server count as existing, to Postgres too. */

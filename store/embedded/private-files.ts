@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { chmod, type FileHandle, mkdir, open, rename, stat } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Log } from "./errors.ts";
+import type { Log } from "../../core/ports.ts";
 
 /** Creates the folder with mode 0700, or takes the others' rights away from one that is ours. Windows has no modes. */
 export async function makePrivateFolder(folder: string, log: Log): Promise<void> {
@@ -12,9 +12,9 @@ export async function makePrivateFolder(folder: string, log: Log): Promise<void>
   const modeBefore = (mode & 0o777).toString(8);
   if (uid === process.getuid?.()) {
     await chmod(folder, 0o700);
-    log("folder_tightened", { folder, modeBefore, mode: "700" });
+    log("info", "folder_tightened", { folder, modeBefore, mode: "700" });
   } else {
-    log("folder_open_to_others", { folder, mode: modeBefore, ownerUid: uid });
+    log("warn", "folder_open_to_others", { folder, mode: modeBefore, ownerUid: uid });
   }
 }
 

@@ -7,9 +7,10 @@ import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
+import type { Log } from "../../core/ports.ts";
 import { findBinaries } from "./binaries.ts";
 import { ensureCluster, placeIn, superuser, type Workshop } from "./cluster.ts";
-import { EmbeddedPostgresError, type Log } from "./errors.ts";
+import { EmbeddedPostgresError } from "./errors.ts";
 import { type Guarded, startGuarded } from "./guard.ts";
 import { chooseIdentity, type Probe } from "./identity.ts";
 import { type FolderHold, holdFolder } from "./instance-lock.ts";
@@ -85,7 +86,7 @@ async function serve(serving: Serving): Promise<EmbeddedPostgres> {
     const lines = await serverLog.tail();
     throw failed(`The embedded Postgres started but does not answer. Its last words:\n${lines}`, cause);
   }
-  serving.log("postgres_started", { pid, port, folder: place.folder });
+  serving.log("info", "postgres_started", { pid, port, folder: place.folder });
   return makeHandle(serving, guard, { url, pid });
 }
 
@@ -99,7 +100,8 @@ function makeHandle(
   const exited = guard.exited.then(async (code) => {
     const expected = stopping !== undefined;
     const lastLines = await serverLog.tail().catch(() => "");
-    serving.log(expected ? "postgres_stopped" : "postgres_died", { pid, code, folder: place.folder });
+    if (expected) serving.log("info", "postgres_stopped", { pid, code, folder: place.folder });
+    else serving.log("error", "postgres_died", { pid, code, folder: place.folder });
     return { expected, code, lastLines };
   });
   const stop = async () => {

@@ -27,7 +27,7 @@ describe.skipIf(!isRoot)("as root (skipped for ordinary users)", () => {
     const events: object[] = [];
     const server = await startEmbeddedPostgres({
       folder,
-      log: (event, fields) => events.push({ event, ...fields }),
+      log: (_level, event, fields) => events.push({ event, ...fields }),
     });
 
     expect(await query(server.url, "select 1 as one")).toEqual([{ one: 1 }]);

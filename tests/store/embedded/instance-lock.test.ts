@@ -19,7 +19,7 @@ describe("holdFolder", () => {
     const folder = makeTempFolder();
     chmodSync(folder, 0o755);
     const events: unknown[] = [];
-    await (await holdFolder(folder, (event, fields) => events.push({ event, ...fields }))).release();
+    await (await holdFolder(folder, (_level, event, fields) => events.push({ event, ...fields }))).release();
 
     expect(statSync(folder).mode & 0o777).toBe(0o700);
     expect(events).toEqual([{ event: "folder_tightened", folder, modeBefore: "755", mode: "700" }]);
@@ -48,7 +48,7 @@ describe("holdFolder", () => {
     const folder = makeTempFolder();
     await kill(await startOwner("lock", folder));
     const events: string[] = [];
-    const hold = await holdFolder(folder, (event) => events.push(event));
+    const hold = await holdFolder(folder, (_level, event) => events.push(event));
 
     expect(events).toEqual(["folder_taken_over"]);
     expect(readdirSync(folder)).toHaveLength(1);
