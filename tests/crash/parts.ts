@@ -1,0 +1,58 @@
+/** The ports of one process of the harness, as they are composed: what bugs replace, and what the probe wraps. */
+import type { Tool } from "../../agents/agent.ts";
+import type { Channel } from "../../channels/channel.ts";
+import type { Doorbell, Model, ThreadLog } from "../../core/ports.ts";
+import { type Approvals, approvals } from "../../store/approvals.ts";
+import { threadLog } from "../../store/log.ts";
+import { type Outbox, outbox } from "../../store/outbox.ts";
+import type { Database } from "../../store/postgres.ts";
+import { type Sweep, sweep } from "../../store/sweep.ts";
+import type { Bug } from "./bugs/bug.ts";
+
+export interface Ports {
+  log: ThreadLog;
+  outbox: Outbox;
+  approvals: Approvals;
+  sweep: Sweep;
+  doorbell: Doorbell;
+  model: Model;
+  tools: readonly Tool[];
+  channels: readonly Channel[];
+}
+
+export interface World {
+  model: Model;
+  tools: readonly Tool[];
+  channels: readonly Channel[];
+  doorbell: Doorbell;
+}
+
+/** The real parts, changed by a planted bug if there is one. */
+export function portsOf(database: Database, world: World, bug: Bug | null): Ports {
+  const store = bug?.statements === undefined ? database : withStatements(database, bug.statements);
+  const ports: Ports = {
+    log: threadLog(store),
+    outbox: outbox(store),
+    approvals: approvals(store),
+    sweep: sweep(store),
+    ...world,
+  };
+  return bug?.change === undefined ? ports : { ...ports, ...bug.change(ports, store) };
+}
+
+function withStatements(database: Database, changes: NonNullable<Bug["statements"]>): Database {
+  return {
+    close: () => database.close(),
+    run(statement) {
+      const mine = changes.filter(({ name }) => name === statement.name);
+      const text = mine.reduce((sql, { from, to }) => replaced(sql, from, to), statement.text);
+      return database.run({ ...statement, text });
+    },
+  };
+}
+
+/** A bug whose place in the SQL is gone would prove nothing: it has to be planted anew. */
+function replaced(sql: string, from: string, to: string): string {
+  if (!sql.includes(from)) throw new Error(`a planted bug does not fit the statement any more: ${from}`);
+  return sql.replaceAll(from, to);
+}
