@@ -9,6 +9,7 @@ import type { Queue } from "../queue/queue.ts";
 import { startSweeper } from "../queue/sweeper.ts";
 import type { Sweep } from "../store/sweep.ts";
 import { type DeliveryParts, deliverer } from "./deliver.ts";
+import { nearDelivery } from "./near-delivery.ts";
 
 export interface WorkerParts {
   loop: LoopParts;
@@ -29,9 +30,16 @@ const lostAfterMs = 1_000;
 
 export function startWorker({ loop, delivery, queue, sweep, concurrency }: WorkerParts): Worker {
   const { deliverThread } = deliverer(delivery);
+  const near = nearDelivery({
+    deliverThread,
+    doorbell: loop.doorbell,
+    logger: loop.logger,
+    most: concurrency,
+  });
+  const nearLoop = { ...loop, doorbell: near.doorbell };
   const consumer = queue.consume(
     {
-      thread: (threadId, signal) => runThread(loop, threadId, signal),
+      thread: (threadId, signal) => runThread(nearLoop, threadId, signal),
       delivery: deliverThread,
       timer: async (timerId) => {
         const threadId = await sweep.fireTimer(timerId);
@@ -51,7 +59,7 @@ export function startWorker({ loop, delivery, queue, sweep, concurrency }: Worke
   });
   return {
     async stop(graceMs) {
-      await Promise.all([sweeper.stop(), consumer.close(graceMs)]);
+      await Promise.all([sweeper.stop(), consumer.close(graceMs), near.stop(graceMs)]);
     },
   };
 }
