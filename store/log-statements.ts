@@ -135,13 +135,14 @@ export const commitRefused = "PL001";
  * all else hangs on that row. The approval is checked once more where its own row is taken: what was read of it may be from
  * before the thread's row was free. A cached column is written only if nothing came in between: then the fold was complete.
  *
+ * Postgres sets up every part of a statement each time it runs, empty or not, so most commits, which neither touch an
+ * approval nor set a timer, have a shorter statement of their own: the same without the last five parameters.
+ *
  * $1 thread, $2 owner, $3 fence, $4 base seq, $5 only if unmoved, $6 events, $7 status, $8 waiting for, $9 agent,
- * $10 tokens, $11 usd, $12 snapshot or null, $13 release, $14 outbox, $15 approvals, $16 used approval, $17 its digest,
- * $18 withdrawn approvals, $19 timers, $20 model calls
+ * $10 tokens, $11 usd, $12 snapshot or null, $13 release, $14 outbox, $15 model calls; $16 approvals, $17 used approval,
+ * $18 its digest, $19 withdrawn approvals, $20 timers
  */
-export const commit = {
-  name: "commit",
-  text: `
+const commitText = (onlyIf: string, more: string, atEnd: string): string => `
 with t as (
   update threads
      set version = version + jsonb_array_length($6::jsonb),
@@ -155,10 +156,8 @@ with t as (
          lease_owner = case when $13 and version = $4 then null else lease_owner end,
          runnable_since = case when $13 and version = $4 then null else runnable_since end,
          failures = 0, updated_at = now()
-   where id = $1 and lease_owner = $2 and lease_fence = $3 and (not $5 or version = $4)
-     and ($16::uuid is null or exists (
-           select 1 from approvals where id = $16 and status = 'approved' and digest = $17))
-   returning id, version, version - jsonb_array_length($6::jsonb) as base, agent, lease_owner is null as released
+   where id = $1 and lease_owner = $2 and lease_fence = $3 and (not $5 or version = $4)${onlyIf}
+   returning id, version, version - jsonb_array_length($6::jsonb) as base, lease_owner is null as released
 ), added as (
   insert into events (thread_id, seq, type, v, data, actor)
   select t.id, t.base + e.n, e.event ->> 'type', (e.event ->> 'v')::int, e.event -> 'data', e.event -> 'actor'
@@ -169,38 +168,50 @@ with t as (
          o.binding ->> 'anchor', o.content, array(select jsonb_array_elements_text(o.answers)::int)
     from t, jsonb_to_recordset($14::jsonb)
       as o("outboxId" uuid, kind text, binding jsonb, content jsonb, answers jsonb)
-), asked as (
-  insert into approvals (id, thread_id, call_id, agent, tool, summary, args, digest, code, requesters, policy,
-                         policy_version, quorum, expires_at)
-  select a."approvalId", t.id, a."callId", a.agent, a.tool, a.summary, a.args, a.digest, a.code,
-         array(select jsonb_array_elements_text(a.requesters)), a.policy, a."policyVersion",
-         (a.policy ->> 'quorum')::int, a."expiresAt"
-    from t, jsonb_to_recordset($15::jsonb)
-      as a("approvalId" uuid, "callId" uuid, agent text, tool text, summary text, args jsonb, digest text, code text,
-           requesters jsonb, policy jsonb, "policyVersion" text, "expiresAt" timestamptz)
-), used as (
-  update approvals set status = 'used', used_at = now()
-   where id = $16 and status = 'approved' and digest = $17 and exists (select 1 from t)
-   returning id
-), withdrawn as (
-  update approvals set status = 'withdrawn', decided_at = now()
-   where id = any ($18::uuid[]) and status in ('pending', 'approved') and exists (select 1 from t)
-), due as (
-  insert into timers (id, thread_id, kind, subject, due_at)
-  select d."timerId", t.id, d.kind, d.subject, d."dueAt"
-    from t, jsonb_to_recordset($19::jsonb) as d("timerId" uuid, kind text, subject uuid, "dueAt" timestamptz)
 ), called as (
   insert into model_calls (id, thread_id, run_id, step_id, agent, person, model, stage, prompt_version, prompt_hash,
                            input_tokens, output_tokens, cost_usd, latency_ms, outcome, correlation_id)
   select m."modelCallId", t.id, m."runId", m."stepId", m.agent, m.person, m.model, m.stage, m."promptVersion",
          m."promptHash", m."inputTokens", m."outputTokens", m."costUsd", m."latencyMs", m.outcome, m."correlationId"
-    from t, jsonb_to_recordset($20::jsonb)
+    from t, jsonb_to_recordset($15::jsonb)
       as m("modelCallId" uuid, "runId" uuid, "stepId" uuid, agent text, person text, model text, stage text,
            "promptVersion" text, "promptHash" text, "inputTokens" int, "outputTokens" int,
            "costUsd" double precision, "latencyMs" double precision, outcome text, "correlationId" text)
-)
-select base, version, released from t
- where case when $16::uuid is null or exists (select 1 from used) then true else refuse_commit() end`,
+)${more}
+select base, version, released from t${atEnd}`;
+
+export const commit = { name: "commit", text: commitText("", "", "") };
+
+export const commitWithApprovals = {
+  name: "commit_with_approvals",
+  text: commitText(
+    `
+     and ($17::uuid is null or exists (
+           select 1 from approvals where id = $17 and status = 'approved' and digest = $18))`,
+    `, asked as (
+  insert into approvals (id, thread_id, call_id, agent, tool, summary, args, digest, code, requesters, policy,
+                         policy_version, quorum, expires_at)
+  select a."approvalId", t.id, a."callId", a.agent, a.tool, a.summary, a.args, a.digest, a.code,
+         array(select jsonb_array_elements_text(a.requesters)), a.policy, a."policyVersion",
+         (a.policy ->> 'quorum')::int, a."expiresAt"
+    from t, jsonb_to_recordset($16::jsonb)
+      as a("approvalId" uuid, "callId" uuid, agent text, tool text, summary text, args jsonb, digest text, code text,
+           requesters jsonb, policy jsonb, "policyVersion" text, "expiresAt" timestamptz)
+), used as (
+  update approvals set status = 'used', used_at = now()
+   where id = $17 and status = 'approved' and digest = $18 and exists (select 1 from t)
+   returning id
+), withdrawn as (
+  update approvals set status = 'withdrawn', decided_at = now()
+   where id = any ($19::uuid[]) and status in ('pending', 'approved') and exists (select 1 from t)
+), due as (
+  insert into timers (id, thread_id, kind, subject, due_at)
+  select d."timerId", t.id, d.kind, d.subject, d."dueAt"
+    from t, jsonb_to_recordset($20::jsonb) as d("timerId" uuid, kind text, subject uuid, "dueAt" timestamptz)
+)`,
+    `
+ where case when $17::uuid is null or exists (select 1 from used) then true else refuse_commit() end`,
+  ),
 };
 
 /** $1 person or null. */

@@ -189,9 +189,7 @@ async function commitOnce(
   commit: Commit,
 ): Promise<CommitResult> {
   const after = fold(numbered(commit.events, state.seq), state);
-  const row = await unlessRefused(
-    database.run({ ...sql.commit, values: commitValues(lease, state, after, commit) }),
-  );
+  const row = await unlessRefused(database.run(commitStatement(lease, state, after, commit)));
   if (row === undefined) {
     await requireHeld(database, lease);
     return { outcome: "moved", state: await catchUp(database, lease.threadId, state) };
@@ -211,10 +209,10 @@ async function unlessRefused(commit: Promise<Row[]>): Promise<Row | undefined> {
   }
 }
 
-function commitValues(lease: Lease, state: ThreadState, after: ThreadState, commit: Commit): unknown[] {
+function commitStatement(lease: Lease, state: ThreadState, after: ThreadState, commit: Commit) {
   const events = commit.events.map((event) => ({ ...event, v: eventVersion(event.type) }));
   const snapshotDue = Math.floor(after.seq / snapshotEvery) > Math.floor(state.seq / snapshotEvery);
-  return [
+  const values: unknown[] = [
     lease.threadId,
     lease.owner,
     lease.fence,
@@ -229,13 +227,15 @@ function commitValues(lease: Lease, state: ThreadState, after: ThreadState, comm
     snapshotDue ? json(after) : null,
     commit.release ?? false,
     json(commit.outbox ?? []),
-    json(commit.approvals ?? []),
-    commit.useApproval?.approvalId ?? null,
-    commit.useApproval?.digest ?? null,
-    commit.withdrawApprovals ?? [],
-    json(commit.timers ?? []),
     json(commit.modelCalls ?? []),
   ];
+  const { approvals = [], useApproval, withdrawApprovals = [], timers = [] } = commit;
+  if (approvals.length + withdrawApprovals.length + timers.length === 0 && useApproval === undefined) {
+    return { ...sql.commit, values };
+  }
+  values.push(json(approvals), useApproval?.approvalId ?? null, useApproval?.digest ?? null);
+  values.push(withdrawApprovals, json(timers));
+  return { ...sql.commitWithApprovals, values };
 }
 
 /** Events as the store is about to number them. Their time is the database's and plays no part in the fold. */
