@@ -52,7 +52,7 @@ function withStatements(database: Database, changes: NonNullable<Bug["statements
 }
 
 /** A bug whose place in the SQL is gone would prove nothing: it has to be planted anew. */
-function replaced(sql: string, from: string, to: string): string {
+export function replaced(sql: string, from: string, to: string): string {
   if (!sql.includes(from)) throw new Error(`a planted bug does not fit the statement any more: ${from}`);
   return sql.replaceAll(from, to);
 }

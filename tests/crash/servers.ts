@@ -12,6 +12,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
 import { migrate } from "../../store/postgres.ts";
 import { clusterUrl } from "../support/cluster-place.ts";
+import type { Bug } from "./bugs/bug.ts";
+import { replaced } from "./parts.ts";
 import type { Moment } from "./words.ts";
 
 const template = "crash_template";
@@ -19,7 +21,7 @@ const startTimeoutMs = 40_000;
 
 export interface CrashPostgres {
   /** A fresh migrated database, as its URL through the proxy. */
-  fresh(schema?: readonly string[]): Promise<string>;
+  fresh(changes?: NonNullable<Bug["functions"]>): Promise<string>;
   /** Ends it at once, as a crash of the machine's process would, and starts it again. */
   crash(): Promise<void>;
   /** Cuts the connection over which the k-th chunk from now goes to the server. */
@@ -63,13 +65,13 @@ export async function startCrashPostgres(): Promise<CrashPostgres> {
     crash,
     cutAt: proxy.cutAt,
     spare: proxy.spare,
-    async fresh(schema = []) {
+    async fresh(changes = []) {
       names += 1;
       const name = `lane_${names}`;
       if (current !== null) await administer(folder, `drop database ${current} with (force)`);
       await administer(folder, `create database ${name} template ${template}`);
       current = name;
-      for (const statement of schema) await administer(folder, statement, name);
+      for (const change of changes) await changeFunction(clusterUrl(folder, name), change);
       return `postgres://parley@127.0.0.1:${proxy.port}/${name}`;
     },
     async close() {
@@ -129,6 +131,20 @@ async function administer(folder: string, statement: string, name = "postgres"):
     await client.query(statement);
   } finally {
     await client.end().catch(() => {});
+  }
+}
+
+async function changeFunction(url: string, change: NonNullable<Bug["functions"]>[number]): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ text: string }>(
+      "select pg_get_functiondef(oid) as text from pg_proc where proname = $1",
+      [change.name],
+    );
+    await client.query(replaced(rows[0]?.text ?? "", change.from, change.to));
+  } finally {
+    await client.end();
   }
 }
 

@@ -1,4 +1,5 @@
 /** From a seed to a story and what goes wrong in it. The same seed tells the same story. */
+import type { Bug } from "./bugs/bug.ts";
 import { type Random, random } from "./random.ts";
 import {
   answerPlans,
@@ -49,6 +50,30 @@ export function storyOf(seed: number): Story {
   const threads = Array.from({ length: count }, (_, index) => thread(dice, `r${seed}t${index}`));
   return { seed, threads, faults: faultsOf(dice, threads) };
 }
+
+/** A story in which a planted bug can show: the faults, tools and answers that it needs. */
+export function storyFor(bug: Bug, seed: number): Story {
+  const story = storyOf(seed);
+  const dice = random(seed + 1_000_003);
+  const changed = ({ id, tool, answers }: StoryCall): StoryCall => ({
+    id,
+    tool:
+      bug.tools === undefined ? (bug.answers === undefined ? tool : dice.of(changing)) : dice.of(bug.tools),
+    answers: bug.answers === undefined ? answers : dice.of(bug.answers),
+  });
+  const needsCalls = bug.tools !== undefined || bug.answers !== undefined;
+  const threads = story.threads.map((each) => ({
+    ...each,
+    messages: each.messages.map((said, index) => {
+      const calls =
+        said.calls.length === 0 && needsCalls && index === 0 ? [call(dice, `${said.label}c0`)] : said.calls;
+      return { ...said, calls: calls.map(changed) };
+    }),
+  }));
+  return { seed, threads, faults: bug.faults?.(dice) ?? story.faults };
+}
+
+const changing = ["set", "charge", "launch"];
 
 function thread(dice: Random, anchor: string): StoryThread {
   const messages = Array.from({ length: 1 + dice.pick(3) }, (_, index) =>

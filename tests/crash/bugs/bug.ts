@@ -1,20 +1,45 @@
 /** A planted bug: how the composition of the harness is changed so that one promise does not hold any more. */
 import type { Database } from "../../../store/postgres.ts";
 import type { Ports } from "../parts.ts";
-import type { Fault } from "../words.ts";
+import type { Random } from "../random.ts";
+import type { AnswerPlan, Fault, Moment, Role } from "../words.ts";
 
 export interface Bug {
   readonly name: string;
   /** What is wrong, in one line. */
   readonly what: string;
+  /** The checks that may catch it: being caught by anything else proves nothing. */
+  readonly caughtBy: readonly string[];
   /** Changes of named statements of the store. */
   readonly statements?: readonly { name: string; from: string; to: string }[];
-  /** Run in the lane's database. */
-  readonly schema?: readonly string[];
+  /** Changes of functions of the lane's database. */
+  readonly functions?: readonly { name: string; from: string; to: string }[];
   /** Other implementations of some ports. */
   readonly change?: (ports: Ports, database: Database) => Partial<Ports>;
-  /** Faults under which it shows; without them those of the seeds. */
-  readonly faults?: readonly Fault[];
-  /** Ways in which people answer that make it show; at every approval. */
-  readonly answers?: readonly import("../words.ts").AnswerPlan[];
+  /** Faults under which it shows; without it those of the seed. */
+  readonly faults?: (dice: Random) => Fault[];
+  /** Ways in which people answer that make it show; without it those of the seed. */
+  readonly answers?: readonly AnswerPlan[];
+  /** Tools that make it show; without it those of the seed. */
+  readonly tools?: readonly string[];
 }
+
+export const kill = (role: Role, call: string, k: number, moment: Moment): Fault => ({
+  kind: "kill",
+  role,
+  call,
+  k,
+  moment,
+  all: false,
+});
+
+export const freeze = (call: string, k: number, moment: Moment): Fault => ({
+  kind: "freeze",
+  role: "worker",
+  call,
+  k,
+  moment,
+  all: false,
+});
+
+export const noFaults = (): Fault[] => [];

@@ -1,0 +1,113 @@
+/** Bugs of taking messages in. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { ids } from "../../../gateway/ids.ts";
+import { type Bug, kill, noFaults } from "./bug.ts";
+
+const unanswered = ["acknowledged_is_answered", "comes_to_rest"];
+
+export const ingestBugs: readonly Bug[] = [
+  {
+    name: "acknowledged_before_stored",
+    what: "accept resolves at once and stores a little later",
+    caughtBy: unanswered,
+    faults: (dice) => [kill("gateway", "log.accept", 2 + dice.pick(3), "before")],
+    change: ({ log }) => ({
+      log: {
+        ...log,
+        async accept(request) {
+          void sleep(120).then(() => log.accept(request).catch(() => {}));
+          return { outcome: "no_thread" };
+        },
+      },
+    }),
+  },
+  {
+    name: "acknowledged_on_error",
+    what: "accept swallows what the database says",
+    caughtBy: unanswered,
+    faults: (dice) => [{ kind: "cut", k: 1 + dice.pick(3), moment: "before" }],
+    change: ({ log }) => ({
+      log: { ...log, accept: (request) => log.accept(request).catch(() => ({ outcome: "no_thread" })) },
+    }),
+  },
+  {
+    name: "no_dedupe",
+    what: "every copy of a message is a message",
+    caughtBy: ["answered_once", "called_once"],
+    faults: noFaults,
+    change: ({ log }) => ({
+      log: {
+        ...log,
+        accept: (request) => log.accept({ ...request, dedupe: { ...request.dedupe, key: ids.next() } }),
+      },
+    }),
+  },
+  {
+    name: "dedupe_by_thread",
+    what: "a second message of a thread counts as a copy of the first",
+    caughtBy: unanswered,
+    faults: noFaults,
+    change: ({ log }) => ({
+      log: {
+        ...log,
+        accept(request) {
+          const anchor = "binding" in request.target ? request.target.binding.anchor : request.dedupe.key;
+          return log.accept({ ...request, dedupe: { ...request.dedupe, key: anchor } });
+        },
+      },
+    }),
+  },
+  {
+    name: "plain_doorbell_dedupe",
+    what: "a ring that comes while the thread is worked on is lost, and nobody sweeps",
+    caughtBy: unanswered,
+    faults: noFaults,
+    change({ doorbell, sweep }) {
+      const rung = new Map<string, number>();
+      return {
+        sweep: { ...sweep, lostThreads: async () => [] },
+        doorbell: {
+          ...doorbell,
+          async ringThread(threadId, lost) {
+            if (Date.now() - (rung.get(threadId) ?? 0) < 80) return;
+            rung.set(threadId, Date.now());
+            await doorbell.ringThread(threadId, lost);
+          },
+        },
+      };
+    },
+  },
+  {
+    name: "release_forgets_news",
+    what: "giving the lease up clears what came in meanwhile; the bell for it was lost",
+    caughtBy: unanswered,
+    faults: noFaults,
+    statements: [
+      { name: "release", from: "and version = $4", to: "" },
+      { name: "commit", from: "when $13 and version = $4", to: "when $13" },
+    ],
+    change: ({ doorbell }) => ({
+      doorbell: {
+        ...doorbell,
+        ringThread: async (threadId, lost) => (lost ? doorbell.ringThread(threadId, lost) : undefined),
+      },
+    }),
+  },
+  {
+    name: "nobody_sweeps",
+    what: "the sweeper finds nothing, ever",
+    caughtBy: unanswered,
+    faults: (dice) => [
+      kill("worker", "log.lease", 1, "after"),
+      { kind: "redis_flush", atMs: 150 + dice.pick(300) },
+    ],
+    change: ({ sweep }) => ({
+      sweep: {
+        ...sweep,
+        lostThreads: async () => [],
+        lostDeliveries: async () => [],
+        dueTimers: async () => [],
+      },
+    }),
+  },
+];
