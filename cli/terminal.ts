@@ -3,7 +3,7 @@
  * characters, and a message must not be able to draw over what is asked for approval.
  */
 import { styleText } from "node:util";
-import { visibleJson, visibleText } from "../core/approval.ts";
+import { harmlessText, visibleJson, visibleText } from "../core/approval.ts";
 import type { Json } from "../core/json.ts";
 
 /** Colour only on a terminal, and not with NO_COLOR; Node decides both. */
@@ -26,7 +26,7 @@ export const safeLines = (text: string): string =>
   text
     .replaceAll("\r\n", "\n")
     .split("\n")
-    .map((line) => line.split("\t").map(visibleText).join("\t"))
+    .map((line) => line.split("\t").map(harmlessText).join("\t"))
     .join("\n");
 
 export interface Column<T> {

@@ -122,12 +122,13 @@ const visibleNames: Record<string, string> = { "\n": "\\n", "\r": "\\r", "\t": "
  * texts are shown alike. Unicode TR 36 names the characters that reorder or hide text; letters that resemble each
  * other stay as they are.
  */
-export function visibleText(text: string): string {
-  return text.replace(/\\/g, "\\\\").replace(hidden, escaped);
-}
+export const visibleText = (text: string): string => harmlessText(text.replace(/\\/g, "\\\\"));
 
 /** The same for a value, as JSON: there a backslash is escaped already, so it is not doubled once more. */
-export const visibleJson = (value: unknown): string => JSON.stringify(value).replace(hidden, escaped);
+export const visibleJson = (value: unknown): string => harmlessText(JSON.stringify(value));
+
+/** For ordinary prose: what hides or steers becomes visible, but a backslash stays a backslash. Not for what is approved. */
+export const harmlessText = (text: string): string => text.replace(hidden, escaped);
 
 const hidden = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|(?! )\p{Zs}/gu;
 

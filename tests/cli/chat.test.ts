@@ -25,12 +25,12 @@ describe("parley chat with piped input", () => {
       "Approval needed (CODE01)
         tool  deploy
           service  "backend"
-          note     "a\\u{202e}b\\u{200b}c\\\\n"
+          note     "a\\u{202e}b\\u{200b}c\\n"
         policy  deploys
         digest  0123456789ab
         a approve | r REASON reject | e NAME=VALUE edit | b QUESTION ask back
       * Approved by Admin
-      deploybot: Deployed {"service":"backend","note":"a\\u{202e}b\\u{200b}c\\\\n"}
+      deploybot: Deployed {"service":"backend","note":"a\\u{202e}b\\u{200b}c\\n"}
       "
     `);
     expect(server.approvals[0]?.status).toBe("approved");
