@@ -82,8 +82,6 @@ export interface PersonConfig {
 export interface LimitsConfig {
   readonly messageCharacters: number;
   readonly bodyBytes: number;
-  readonly attachmentBytes: number;
-  readonly threadsPerPersonPerHour: number;
 }
 
 export interface Budget {

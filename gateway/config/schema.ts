@@ -115,8 +115,6 @@ export const fileSchema = section({
   limits: section({
     messageCharacters: positive.max(1_000_000).default(10_000),
     bodyBytes: positive.max(104_857_600).default(1_048_576),
-    attachmentBytes: positive.max(1_073_741_824).default(26_214_400),
-    threadsPerPersonPerHour: positive.default(60),
   }).prefault({}),
   budgets: section({
     run: budgetSchema.prefault({}),

@@ -36,7 +36,7 @@ const users: User[] = isRoot
 
 describe.skipIf(!wanted)(
   "on a fresh clone (set PARLEY_TEST_FRESH_CLONE=1 to run it outside CI)",
-  { timeout: 300_000 },
+  { timeout: 300_000, retry: 1 },
   () => {
     it.each(users)(
       "npm ci && npm start lead $name to an approved deployment, over a kill -9",
