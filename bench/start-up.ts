@@ -5,13 +5,13 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Figures, figuresOf, type Result } from "./figures.ts";
+import { cellsOf, type Result, spreadColumns, spreadOf, type Tell, timeGoal } from "./figures.ts";
 
 const root = join(import.meta.dirname, "..");
 const mostWaitMs = 30_000;
 const idleMs = 3_000;
 
-export async function startUp(repetitions: number, tell: (line: string) => void): Promise<Result> {
+export async function startUp(repetitions: number, tell: Tell): Promise<Result> {
   const samples = {
     firstMs: [] as number[],
     laterMs: [] as number[],
@@ -31,17 +31,17 @@ export async function startUp(repetitions: number, tell: (line: string) => void)
       rmSync(folder, { recursive: true, force: true });
     }
   }
-  const rows: Record<string, Figures> = {
-    "first start, until it answers (ms)": figuresOf(samples.firstMs),
-    "later start, until it answers (ms)": figuresOf(samples.laterMs),
-    "idle process, resident (MB)": figuresOf(samples.processMb),
-    "its embedded database, proportional (MB)": figuresOf(samples.databaseMb),
+  const rows: Result["rows"] = {
+    "first start, until it answers (ms)": cellsOf(spreadOf(samples.firstMs)),
+    "later start, until it answers (ms)": cellsOf(spreadOf(samples.laterMs)),
+    "idle process, resident (MB)": cellsOf(spreadOf(samples.processMb)),
+    "its embedded database, proportional (MB)": cellsOf(spreadOf(samples.databaseMb)),
   };
   return {
     name: "start-up",
-    unit: "ms and MB",
+    columns: spreadColumns,
     rows,
-    goals: [{ goal: "first start under 20 s", met: Math.max(...samples.firstMs) < 20_000 }],
+    goals: [timeGoal("first start under 20 s", Math.max(...samples.firstMs) < 20_000)],
   };
 }
 
