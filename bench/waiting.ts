@@ -84,7 +84,8 @@ async function resumeOne({ foundation, approvals: store }: WaitingStage): Promis
   });
   const approvalId = String(rows[0]?.id);
   const startedAt = performance.now();
-  await store.decide({ approvalId, verdict: "approve", sender, roles: [], reason: null, args: null });
+  const yes = { approvalId, verdict: "approve", sender, roles: [], reason: null, args: null } as const;
+  await store.decide(yes, (_approval, args) => args);
   await queue.doorbell.ringThread(threadId);
   await until(
     database,
