@@ -3,6 +3,8 @@
  * they will be. Whoever is killed is replaced at once; whoever is frozen is thawed after its lease has run out.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Answer, Beginning, Order } from "./orders.ts";
@@ -10,7 +12,8 @@ import type { OwnFault } from "./probe.ts";
 import { type Fault, leaseMs, type Role } from "./words.ts";
 
 const answerWithinMs = 8_000;
-const startWithinMs = 20_000;
+/** A busy machine may take long to load a dozen processes at once. */
+const startWithinMs = 60_000;
 const frozenMs = leaseMs + 500;
 
 export type Settings = Omit<Beginning, "do" | "role">;
@@ -143,6 +146,8 @@ export function openCrew(spares = 1): Crew {
   };
 }
 
+/** Halves the time until a process has loaded. */
+const compiled = join(tmpdir(), "parley-crash-compiled");
 const program = fileURLToPath(new URL("./child.ts", import.meta.url));
 
 function startMember(
@@ -151,6 +156,7 @@ function startMember(
 ): Member {
   const child: ChildProcess = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program], {
     stdio: ["ignore", "inherit", "inherit", "ipc", "pipe"],
+    env: { ...process.env, NODE_COMPILE_CACHE: compiled },
   });
   const open = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   const pid = child.pid ?? 0;
@@ -185,10 +191,13 @@ function startMember(
       numbers += 1;
       const number = numbers;
       return new Promise((resolve, reject) => {
-        const limit = setTimeout(() => {
-          open.delete(number);
-          reject(new NoAnswer(`no answer to ${order.do}`, true));
-        }, answerWithinMs);
+        const limit = setTimeout(
+          () => {
+            open.delete(number);
+            reject(new NoAnswer(`no answer to ${order.do}`, true));
+          },
+          order.do === "begin" ? startWithinMs : answerWithinMs,
+        );
         const settled =
           <T>(then: (value: T) => void) =>
           (value: T) => {

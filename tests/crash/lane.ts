@@ -162,7 +162,7 @@ async function harmServers({ story, postgres, redis }: Stage, hits: FaultKind[])
     story.faults.map(async (fault) => {
       switch (fault.kind) {
         case "cut":
-          return postgres.cutAt(fault.k, fault.moment, () => hits.push("cut"));
+          return postgres.cutAt(fault, () => hits.push("cut"));
         case "postgres_stop":
           await sleep(fault.atMs);
           await postgres.crash();

@@ -41,18 +41,24 @@ export function portsOf(database: Database, world: World, bug: Bug | null): Port
 }
 
 function withStatements(database: Database, changes: NonNullable<Bug["statements"]>): Database {
+  const changed = (statement: { name?: string; text: string }): string => {
+    const mine = changes.filter(({ name }) => statement.name?.startsWith(name));
+    try {
+      return mine.reduce((sql, { from, to }) => replaced(sql, from, to), statement.text);
+    } catch (error) {
+      console.error(`${statement.name}: ${error}`);
+      return process.exit(70);
+    }
+  };
   return {
     close: () => database.close(),
-    run(statement) {
-      const mine = changes.filter(({ name }) => name === statement.name);
-      const text = mine.reduce((sql, { from, to }) => replaced(sql, from, to), statement.text);
-      return database.run({ ...statement, text });
-    },
+    run: (statement) => database.run({ ...statement, text: changed(statement) }),
   };
 }
 
 /** A bug whose place in the SQL is gone would prove nothing: it has to be planted anew. */
-export function replaced(sql: string, from: string, to: string): string {
-  if (!sql.includes(from)) throw new Error(`a planted bug does not fit the statement any more: ${from}`);
-  return sql.replaceAll(from, to);
+export function replaced(sql: string, from: string | RegExp, to: string): string {
+  const text = typeof from === "string" ? sql.replaceAll(from, () => to) : sql.replace(from, to);
+  if (text === sql) throw new Error(`a planted bug does not fit the statement any more: ${from}`);
+  return text;
 }

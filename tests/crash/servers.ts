@@ -14,18 +14,20 @@ import { migrate } from "../../store/postgres.ts";
 import { clusterUrl } from "../support/cluster-place.ts";
 import type { Bug } from "./bugs/bug.ts";
 import { replaced } from "./parts.ts";
-import type { Moment } from "./words.ts";
+import type { Fault, Moment } from "./words.ts";
 
 const template = "crash_template";
 const startTimeoutMs = 40_000;
+
+export type CutPlace = Pick<Extract<Fault, { kind: "cut" }>, "statement" | "k" | "moment">;
 
 export interface CrashPostgres {
   /** A fresh migrated database, as its URL through the proxy. */
   fresh(changes?: NonNullable<Bug["functions"]>): Promise<string>;
   /** Ends it at once, as a crash of the machine's process would, and starts it again. */
   crash(): Promise<void>;
-  /** Cuts the connection over which the k-th chunk from now goes to the server. */
-  cutAt(k: number, moment: Moment, onCut: () => void): void;
+  /** Cuts the connection over which the k-th chunk from now with this statement goes to the server. */
+  cutAt(where: CutPlace, onCut: () => void): void;
   spare(): void;
   close(): Promise<void>;
 }
@@ -157,7 +159,7 @@ interface Proxy {
 
 async function openProxy(socketPath: string): Promise<Proxy> {
   const open = new Set<Socket>();
-  let cut: { left: number; moment: Moment; onCut: () => void } | null = null;
+  let cut: { name: Buffer; left: number; moment: Moment; onCut: () => void } | null = null;
 
   function forward(near: Socket): void {
     const far = connect(socketPath);
@@ -172,7 +174,7 @@ async function openProxy(socketPath: string): Promise<Proxy> {
     }
     far.on("data", (chunk) => void near.write(chunk));
     near.on("data", (chunk) => {
-      const now = dueCut();
+      const now = dueCut(chunk);
       if (now === "before") return void near.destroy();
       far.write(chunk);
       // The server gets the statement and does it; nobody hears that it did.
@@ -184,8 +186,8 @@ async function openProxy(socketPath: string): Promise<Proxy> {
       }
     });
   }
-  function dueCut(): Moment | null {
-    if (cut === null) return null;
+  function dueCut(chunk: Buffer): Moment | null {
+    if (cut === null || !chunk.includes(cut.name)) return null;
     cut.left -= 1;
     if (cut.left > 0) return null;
     const { moment, onCut } = cut;
@@ -198,8 +200,8 @@ async function openProxy(socketPath: string): Promise<Proxy> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,
-    cutAt: (k, moment, onCut) => {
-      cut = { left: k, moment, onCut };
+    cutAt: ({ statement, k, moment }, onCut) => {
+      cut = { name: Buffer.from(statement), left: k, moment, onCut };
     },
     spare: () => {
       cut = null;

@@ -109,13 +109,24 @@ function faultsOf(dice: Random, threads: readonly StoryThread[]): Fault[] {
   if (sort < 46) return [atCall(dice, "kill", threads)];
   if (sort < 56) return [atCall(dice, "kill", threads), atCall(dice, "kill", threads)];
   if (sort < 70) return [atCall(dice, "freeze", threads)];
-  if (sort < 78) return [{ kind: "cut", k: 1 + dice.pick(40), moment: dice.of(moments) }];
+  if (sort < 78) return [{ kind: "cut", ...cutIn(dice), moment: dice.of(moments) }];
   if (sort < 80) return [{ kind: "postgres_stop", atMs: dice.pick(200) }];
   if (sort < 84) return [{ kind: dice.of(["redis_kill", "redis_flush"]), atMs: dice.pick(200) }];
   if (sort < 93) return [dropped(dice), ...(dice.chance(30) ? [atCall(dice, "kill", threads)] : [])];
   if (sort < 96) return [{ kind: "model_hang", k: 1 + dice.pick(2) }];
   return [{ kind: "tool_dropped", k: 1, moment: dice.of(moments) }];
 }
+
+/** Statements by their names in the store; the empty one is any. */
+const statements = [
+  ...["", "accept_by_binding", "commit", "commit", "lease", "outbox_claim", "outbox_record", "release"],
+  "approval_decide",
+];
+
+const cutIn = (dice: Random): { statement: string; k: number } => {
+  const statement = dice.of(statements);
+  return { statement, k: 1 + dice.pick(statement === "" ? 40 : 4) };
+};
 
 const dropped = (dice: Random): Fault => ({
   kind: "send_dropped",

@@ -68,8 +68,8 @@ export type Fault =
       /** Every process of that role does it; otherwise the first alone. */
       all: boolean;
     }
-  /** The proxy cuts the connection at the k-th chunk that goes to Postgres: `before` it arrives, or `after`. */
-  | { kind: "cut"; k: number; moment: Moment }
+  /** The proxy cuts the connection at the k-th chunk with this statement: `before` it reaches Postgres, or `after`. */
+  | { kind: "cut"; statement: string; k: number; moment: Moment }
   | { kind: "redis_kill" | "redis_flush" | "postgres_stop"; atMs: number }
   /** The platform drops the connection of the k-th send: before it took the message, or after. */
   | { kind: "send_dropped"; k: number; moment: Moment }

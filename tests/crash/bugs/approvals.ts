@@ -113,7 +113,7 @@ export const approvalBugs: readonly Bug[] = [
     caughtBy: ["effects_are_approved"],
     faults: noFaults,
     answers: ["approve"],
-    statements: [{ name: "commit", from: "and digest = $17", to: "and $17::text is not null" }],
+    statements: [{ name: "commit_with", from: /and digest = (\$\d+)/g, to: "and $1::text is not null" }],
     change: ({ log }) => ({ log: tampered(log) }),
   },
 ];

@@ -10,8 +10,8 @@ export interface Bug {
   readonly what: string;
   /** The checks that may catch it: being caught by anything else proves nothing. */
   readonly caughtBy: readonly string[];
-  /** Changes of named statements of the store. */
-  readonly statements?: readonly { name: string; from: string; to: string }[];
+  /** Changes of the store's statements whose names begin like this. */
+  readonly statements?: readonly { name: string; from: string | RegExp; to: string }[];
   /** Changes of functions of the lane's database. */
   readonly functions?: readonly { name: string; from: string; to: string }[];
   /** Other implementations of some ports. */

@@ -25,7 +25,9 @@ export const ingestBugs: readonly Bug[] = [
     name: "acknowledged_on_error",
     what: "accept swallows what the database says",
     caughtBy: unanswered,
-    faults: (dice) => [{ kind: "cut", k: 1 + dice.pick(3), moment: "before" }],
+    faults: (dice) => [
+      { kind: "cut", statement: "accept_by_binding", k: 1 + dice.pick(3), moment: "before" },
+    ],
     change: ({ log }) => ({
       log: { ...log, accept: (request) => log.accept(request).catch(() => ({ outcome: "no_thread" })) },
     }),

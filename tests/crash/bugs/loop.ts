@@ -13,8 +13,27 @@ export const loopBugs: readonly Bug[] = [
     name: "no_fence",
     what: "a commit does not check whether its worker still holds the thread",
     caughtBy: ["answered_once", "called_once", "once_is_once"],
-    faults: (dice) => [freeze(dice.of(["model.decide", "log.commit"]), 1 + dice.pick(2), "before")],
-    statements: [{ name: "commit", from: "and lease_owner = $2 and lease_fence = $3 and", to: "and" }],
+    faults: (dice) => [freeze("log.commit", 1 + dice.pick(2), "before")],
+    statements: [
+      {
+        name: "commit",
+        from: "and lease_owner = $2 and lease_fence = $3",
+        to: "and $2::text || $3 is not null",
+      },
+    ],
+    change: ({ log }) => ({
+      log: {
+        ...log,
+        async commit(lease, state, commit) {
+          try {
+            return await log.commit(lease, state, commit);
+          } catch (error) {
+            if (!(error instanceof StaleLeaseError)) throw error;
+            return { outcome: "moved", state: await log.catchUp(lease.threadId, state) };
+          }
+        },
+      },
+    }),
   },
   {
     name: "lease_for_everybody",
@@ -40,9 +59,9 @@ export const loopBugs: readonly Bug[] = [
   },
   {
     name: "commit_repeated_after_error",
-    what: "a commit whose answer was lost is written once more",
+    what: "a commit whose answer was lost is written once more, under a new lease",
     caughtBy: ["answered_once", "called_once", "once_is_once"],
-    faults: (dice) => [{ kind: "cut", k: 2 + dice.pick(12), moment: "after" }],
+    faults: (dice) => [{ kind: "cut", statement: "commit", k: 1 + dice.pick(3), moment: "after" }],
     change: ({ log }) => ({
       log: {
         ...log,
@@ -53,7 +72,10 @@ export const loopBugs: readonly Bug[] = [
             if (error instanceof StaleLeaseError) throw error;
             const outbox = commit.outbox?.map((entry) => ({ ...entry, outboxId: ids.next() })) ?? [];
             const again: Commit = { ...commit, outbox, modelCalls: [], onlyIfUnmoved: false };
-            return log.commit(lease, await log.catchUp(lease.threadId, state), again);
+            await log.abandon(lease);
+            const fresh = await log.lease(lease.threadId, lease.owner, 5_000);
+            if (fresh === null) throw error;
+            return log.commit(fresh.lease, fresh.state, again);
           }
         },
       },
