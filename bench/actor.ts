@@ -138,6 +138,8 @@ async function act(): Promise<void> {
   const foundation = await openFoundation({ ...options, alone: options.role === "all" });
   const worker = options.role === "gateway" ? null : work(foundation, options);
   const hear = receive(foundation);
+  // As the gateway's HTTP server does for its event streams.
+  if (options.role !== "worker") foundation.live.subscribe(() => undefined);
   process.on("message", async (order: Order) => {
     if (order.kind === "in") for (const message of order.messages) void hear(message);
     if (order.kind === "memory") {

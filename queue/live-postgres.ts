@@ -1,6 +1,7 @@
 /**
- * Live signals over NOTIFY and LISTEN, on one connection of its own. A transaction of a NOTIFY alone writes no log and
- * costs no disk. The connection comes back for ever; what is published while it is away is dropped.
+ * Live signals over NOTIFY, and over LISTEN where somebody listens, on one connection of its own. A transaction of a
+ * NOTIFY alone writes no log and costs no disk. The connection comes back for ever; what is published while it is away
+ * is dropped.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import pg from "pg";
@@ -23,9 +24,10 @@ export function postgresLive(url: string, log: Log): OpenLive {
 function openTransport(url: string, receive: (payload: string) => void, log: Log): LiveTransport {
   const ended = new AbortController();
   const sparing = sparingly(log);
-  const unsent: string[] = [];
+  const unsent: pg.QueryConfig[] = [];
   let client: pg.Client | undefined;
   let sending = false;
+  let listening = false;
   const lose = (error: unknown): void => sparing("warn", "live.lost", { error: errorLine(error) });
   const running = stayConnected();
 
@@ -38,7 +40,7 @@ function openTransport(url: string, receive: (payload: string) => void, log: Log
       next.on("notification", (message) => receive(message.payload ?? ""));
       try {
         await next.connect();
-        await next.query(`LISTEN ${CHANNEL}`);
+        if (listening) await next.query(`LISTEN ${CHANNEL}`);
         if (attempt > 0) log("info", "live.reachable", { attempts: attempt });
         attempt = 0;
         client = next;
@@ -55,8 +57,8 @@ function openTransport(url: string, receive: (payload: string) => void, log: Log
   async function sendAll(from: pg.Client): Promise<void> {
     sending = true;
     try {
-      for (let payload = unsent.shift(); payload !== undefined; payload = unsent.shift()) {
-        await from.query("select pg_notify($1, $2)", [CHANNEL, payload]);
+      for (let statement = unsent.shift(); statement !== undefined; statement = unsent.shift()) {
+        await from.query(statement);
       }
     } catch (error) {
       lose(error);
@@ -66,12 +68,22 @@ function openTransport(url: string, receive: (payload: string) => void, log: Log
     }
   }
 
+  /** One after the other: the driver takes no second statement on a connection that is busy with one. */
+  function say(statement: pg.QueryConfig): void {
+    if (!client) return;
+    unsent.push(statement);
+    if (!sending) void sendAll(client);
+  }
+
   return {
     maxBytes: MAX_BYTES,
+    listen: () => {
+      if (listening) return;
+      listening = true;
+      say({ text: `LISTEN ${CHANNEL}` });
+    },
     send: (payload) => {
-      if (!client || unsent.length >= MAX_UNSENT) return;
-      unsent.push(payload);
-      if (!sending) void sendAll(client);
+      if (unsent.length < MAX_UNSENT) say({ text: "select pg_notify($1, $2)", values: [CHANNEL, payload] });
     },
     close: async () => {
       ended.abort();

@@ -15,10 +15,12 @@ export interface OpenLive extends Live {
   close(): Promise<void>;
 }
 
-/** Carries signals to other processes, at most once, in order, and never throws. */
+/** Carries signals to other processes, at most once, in order, and never throws. `listen` may be called again. */
 export interface LiveTransport {
   readonly maxBytes: number;
   send(payload: string): void;
+  /** Begins to receive. A process where nobody listens is spared what the others say. */
+  listen(): void;
   close(): Promise<void>;
 }
 
@@ -33,7 +35,12 @@ const envelopeSchema = z.object({
 /** For a single process. */
 export function memoryLive(log: Log): OpenLive {
   return liveOver(
-    () => ({ maxBytes: Number.POSITIVE_INFINITY, send: () => undefined, close: async () => undefined }),
+    () => ({
+      maxBytes: Number.POSITIVE_INFINITY,
+      send: () => undefined,
+      listen: () => undefined,
+      close: async () => undefined,
+    }),
     log,
   );
 }
@@ -64,6 +71,7 @@ export function liveOver(open: (receive: (payload: string) => void) => LiveTrans
   return {
     publish: outgoing.publish,
     subscribe: (listener) => {
+      if (listeners.size === 0) transport.listen();
       const own = (signal: LiveSignal): void => listener(signal);
       listeners.add(own);
       return () => void listeners.delete(own);
