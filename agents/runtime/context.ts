@@ -159,7 +159,7 @@ function tag(name: string, attributes: Record<string, string>, text: string, cap
 }
 
 const escaped = (text: string): string =>
-  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+  /[&<>]/.test(text) ? text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;") : text;
 
 function shortened(text: string, cap: number): string {
   if (text.length <= cap) return text;
