@@ -32,7 +32,7 @@ export interface Lane {
   close(): Promise<void>;
 }
 
-const quietWithinMs = 25_000;
+const quietWithinMs = 45_000;
 /** A planted bug that keeps a run from coming to rest need not be waited for as long. */
 const bugQuietWithinMs = 9_000;
 const lookEveryMs = 60;

@@ -48,7 +48,7 @@ export function storyOf(seed: number): Story {
   const dice = random(seed);
   const count = 1 + dice.pick(3);
   const threads = Array.from({ length: count }, (_, index) => thread(dice, `r${seed}t${index}`));
-  return { seed, threads, faults: faultsOf(dice, threads) };
+  return { seed, threads, faults: faultsOf(dice, threads, seed % 2 === 0) };
 }
 
 /** A story in which a planted bug can show: the faults, tools and answers that it needs. */
@@ -103,7 +103,7 @@ function call(dice: Random, id: string): StoryCall {
   return { id, tool, answers: guarded ? dice.of(answerPlans) : null };
 }
 
-function faultsOf(dice: Random, threads: readonly StoryThread[]): Fault[] {
+function faultsOf(dice: Random, threads: readonly StoryThread[], hasRedis: boolean): Fault[] {
   const sort = dice.pick(100);
   if (sort < 6) return [];
   if (sort < 46) return [atCall(dice, "kill", threads)];
@@ -111,7 +111,7 @@ function faultsOf(dice: Random, threads: readonly StoryThread[]): Fault[] {
   if (sort < 70) return [atCall(dice, "freeze", threads)];
   if (sort < 78) return [{ kind: "cut", ...cutIn(dice), moment: dice.of(moments) }];
   if (sort < 80) return [{ kind: "postgres_stop", atMs: dice.pick(200) }];
-  if (sort < 84) return [{ kind: dice.of(["redis_kill", "redis_flush"]), atMs: dice.pick(200) }];
+  if (sort < 86 && hasRedis) return [{ kind: dice.of(["redis_kill", "redis_flush"]), atMs: dice.pick(200) }];
   if (sort < 93) return [dropped(dice), ...(dice.chance(30) ? [atCall(dice, "kill", threads)] : [])];
   if (sort < 96) return [{ kind: "model_hang", k: 1 + dice.pick(2) }];
   return [{ kind: "tool_dropped", k: 1, moment: dice.of(moments) }];
