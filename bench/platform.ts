@@ -123,13 +123,16 @@ function said<Kind extends Said["kind"]>(
   kind: Kind,
 ): Promise<Extract<Said, { kind: Kind }>> {
   return new Promise((resolve, reject) => {
+    const ended = (code: number | null): void =>
+      reject(new Error(`a process of the benchmark ended with ${code}`));
     const hear = (message: Said): void => {
       if (message.kind !== kind) return;
       actor?.off("message", hear);
+      actor?.off("exit", ended);
       resolve(message as Extract<Said, { kind: Kind }>);
     };
     actor?.on("message", hear);
-    actor?.once("exit", (code) => reject(new Error(`a process of the benchmark ended with ${code}`)));
+    actor?.once("exit", ended);
   });
 }
 
