@@ -8,7 +8,7 @@ import { DeliveryError, errorLine, ModelError } from "../../core/errors.ts";
 import type { Model } from "../../core/ports.ts";
 import { expiryMs, type PlatformKind, platformKinds, toolEffects } from "./words.ts";
 
-const modelTimeoutMs = 500;
+const modelTimeoutMs = 1_000;
 
 export const policies: ReadonlyMap<string, Policy> = new Map(
   [
