@@ -41,6 +41,11 @@ const wholeNumber = (name: "runs" | "seed" | "lanes"): number => {
 
 async function withLanes<T>(kinds: readonly QueueKind[], use: (lanes: Lane[]) => Promise<T>): Promise<T> {
   const lanes = await Promise.all(kinds.map(openLane));
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.once(
+      signal,
+      () => void Promise.all(lanes.map((lane) => lane.close())).finally(() => process.exit(130)),
+    );
   try {
     return await use(lanes);
   } finally {

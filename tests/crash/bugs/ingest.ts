@@ -1,9 +1,23 @@
 /** Bugs of taking messages in. */
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Doorbell } from "../../../core/ports.ts";
 import { ids } from "../../../gateway/ids.ts";
 import { type Bug, kill, noFaults } from "./bug.ts";
 
 const unanswered = ["acknowledged_is_answered", "comes_to_rest"];
+
+/** A ring is lost when the thread was rung less than `withinMs` ago. */
+function firstRings(doorbell: Doorbell, withinMs: number): Doorbell {
+  const rung = new Map<string, number>();
+  return {
+    ...doorbell,
+    async ringThread(threadId, lost) {
+      if (!lost && Date.now() - (rung.get(threadId) ?? 0) < withinMs) return;
+      rung.set(threadId, Date.now());
+      await doorbell.ringThread(threadId, lost);
+    },
+  };
+}
 
 export const ingestBugs: readonly Bug[] = [
   {
@@ -64,34 +78,28 @@ export const ingestBugs: readonly Bug[] = [
     what: "a ring that comes while the thread is worked on is lost, and nobody sweeps",
     caughtBy: unanswered,
     faults: noFaults,
-    change({ doorbell, sweep }) {
-      const rung = new Map<string, number>();
-      return {
-        sweep: { ...sweep, lostThreads: async () => [] },
-        doorbell: {
-          ...doorbell,
-          async ringThread(threadId, lost) {
-            if (Date.now() - (rung.get(threadId) ?? 0) < 80) return;
-            rung.set(threadId, Date.now());
-            await doorbell.ringThread(threadId, lost);
-          },
-        },
-      };
-    },
+    change: ({ doorbell, sweep }) => ({
+      sweep: { ...sweep, lostThreads: async () => [] },
+      doorbell: firstRings(doorbell, 80),
+    }),
   },
   {
     name: "release_forgets_news",
-    what: "giving the lease up clears what came in meanwhile; the bell for it was lost",
+    what: "a commit that rests clears what came in meanwhile, and the bell for it was lost",
     caughtBy: unanswered,
     faults: noFaults,
     statements: [
-      { name: "release", from: "and version = $4", to: "" },
+      { name: "release", from: "and version = $4", to: "and $4::int is not null" },
       { name: "commit", from: "when $13 and version = $4", to: "when $13" },
     ],
-    change: ({ doorbell }) => ({
-      doorbell: {
-        ...doorbell,
-        ringThread: async (threadId, lost) => (lost ? doorbell.ringThread(threadId, lost) : undefined),
+    change: ({ log, doorbell }) => ({
+      doorbell: firstRings(doorbell, 400),
+      log: {
+        ...log,
+        async commit(lease, state, commit) {
+          await sleep(25);
+          return log.commit(lease, state, { ...commit, onlyIfUnmoved: false });
+        },
       },
     }),
   },
