@@ -47,14 +47,17 @@ export async function runThread(parts: LoopParts, threadId: string, stop: AbortS
 const isSpent = ({ cutOff, state }: Activation): boolean =>
   cutOff() === "cancelled" && state.halted !== "cancelled";
 
-/** One action. A thread that was cancelled meanwhile shows it in its state, so being cut off for that is no failure. */
+/**
+ * One action. A thread that was cancelled meanwhile shows it in its state, so being cut off for that is no failure. A
+ * lease that is lost as well is one: trying again would be refused again, without a pause, until the next heartbeat.
+ */
 async function advance(activation: Activation): Promise<void> {
   const { parts } = activation;
   const action = nextAction(activation.state, limitsOf(parts, activation.state));
   try {
     await perform(activation, action);
   } catch (error) {
-    if (activation.cutOff() !== "cancelled") throw error;
+    if (activation.cutOff() !== "cancelled" || error instanceof StaleLeaseError) throw error;
     activation.state = await parts.log.catchUp(activation.lease.threadId, activation.state);
   }
 }
