@@ -48,19 +48,27 @@ export type Said =
   | { kind: "memory"; rssBytes: number; heapBytes: number }
   | { kind: "done" };
 
-const say = (said: Said): void => void process.send?.(said);
+/** Resolves when the parent will read it, whatever becomes of this process. */
+const say = (said: Said): Promise<void> =>
+  new Promise((resolve) => {
+    process.send?.(said, () => resolve());
+  });
 const sharedNow = (): number => Number(process.hrtime.bigint()) / 1e6;
 
-/** Collects what is said within one turn of the event loop into one message. */
-function batched<T>(tell: (batch: T[]) => void): (item: T) => void {
+/** Collects what is said within one turn of the event loop into one message; resolves when that is under way. */
+function batched<T>(tell: (batch: T[]) => Promise<void>): (item: T) => Promise<void> {
   let batch: T[] = [];
+  let told = Promise.resolve();
   return (item) => {
-    if (batch.push(item) > 1) return;
-    setImmediate(() => {
-      const whole = batch;
-      batch = [];
-      tell(whole);
+    if (batch.push(item) > 1) return told;
+    told = new Promise((resolve) => {
+      setImmediate(() => {
+        const whole = batch;
+        batch = [];
+        void tell(whole).then(resolve);
+      });
     });
+    return told;
   };
 }
 
@@ -108,9 +116,9 @@ function receive(foundation: Foundation) {
         text,
         attachments: [],
       });
-      told(key);
+      void told(key);
     } catch (error) {
-      say({ kind: "refused", key, error: String(error) });
+      void say({ kind: "refused", key, error: String(error) });
     }
   };
 }
@@ -145,7 +153,7 @@ async function act(): Promise<void> {
     if (order.kind === "memory") {
       collectGarbage();
       const { rss, heapUsed } = process.memoryUsage();
-      say({ kind: "memory", rssBytes: rss, heapBytes: heapUsed });
+      void say({ kind: "memory", rssBytes: rss, heapBytes: heapUsed });
     }
     if (order.kind === "profile") await startProfile(order.file).then(() => say({ kind: "done" }));
     if (order.kind === "profiled") await endProfile().then(() => say({ kind: "done" }));
@@ -155,7 +163,7 @@ async function act(): Promise<void> {
     await foundation.close();
     process.exit();
   });
-  say({ kind: "ready" });
+  void say({ kind: "ready" });
 }
 
 if (import.meta.main) await act();

@@ -21,7 +21,7 @@ const messagesEach = 5;
 const sampleEveryMs = 5_000;
 const killEveryMs = 60_000;
 const mostGrowth = 0.05;
-/** The first third is warm-up: pools fill, code gets compiled, and at least one worker dies in it. */
+/** The first third is warm-up: pools fill and code gets compiled. */
 const warmUpShare = 1 / 3;
 const gatewayConnections = 6;
 const workerConnections = 12;
@@ -99,18 +99,38 @@ async function lane(
     for (let at = 0; at < messagesEach; at += 1) {
       const sentAt = performance.now();
       const { accepted, answered } = to.send(conversation);
-      await Promise.all([accepted, answered]);
+      // What does not come within the platform's patience is in the verdict; the conversation ends there.
+      if (
+        !(await Promise.all([accepted, answered]).then(
+          () => true,
+          () => false,
+        ))
+      ) {
+        console.error(`\nunanswered: ${JSON.stringify(await recordOf(conversation))}`);
+        break;
+      }
       latencies.push(performance.now() - sentAt);
       await sleep(Math.max(0, everyMs - (performance.now() - sentAt)));
     }
   }
 }
 
+/** What the record says of a conversation that got no answer. */
+const recordOf = (conversation: string) =>
+  database.run({
+    text: `select t.id, t.status, t.version, t.lease_owner, t.lease_until, t.runnable_since, now(),
+             (select jsonb_agg(jsonb_build_object('status', status, 'claimed', claim_until, 'text', content ->> 'text') order by position)
+                from outbox o where o.thread_id = t.id) as outbox
+             from threads t join bindings b on b.thread_id = t.id where b.anchor = $1`,
+    values: [conversation],
+  });
+
 /** Kills the worker that does not stay, as the kernel does when memory runs out, and starts another. */
 async function kill(to: Platform, signal: AbortSignal): Promise<number> {
   let victim = 2;
   for (let kills = 0; ; kills += 1) {
-    await sleep(Math.min(killEveryMs, durationMs / 3), undefined, { signal }).catch(() => undefined);
+    const pauseMs = kills === 0 ? Math.max(killEveryMs, durationMs * warmUpShare) : killEveryMs;
+    await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
     if (signal.aborted) return kills;
     to.actors[victim]?.kill("SIGKILL");
     victim = await to.join(worker);
@@ -166,13 +186,18 @@ function resultOf(soaked: { samples: Sample[]; kills: number; latencies: number[
     );
   }
   const last = samples.at(-1);
-  const first = warm[0];
+  // The first kill comes at the end of the warm-up or later: until then every process is there with all it opens.
+  const whole = samples.filter(({ atMs }) => atMs < durationMs * warmUpShare);
+  const before = {
+    postgres: Math.max(...whole.map(({ postgres }) => postgres)),
+    redis: Math.max(...whole.map((each) => each.redis)),
+  };
   const most = gatewayConnections + 2 * workerConnections;
-  rows["connections to Postgres"] = [first?.postgres ?? 0, last?.postgres ?? 0];
-  rows["connections to Redis"] = [first?.redis ?? 0, last?.redis ?? 0];
+  rows["connections to Postgres"] = [before.postgres, last?.postgres ?? 0];
+  rows["connections to Redis"] = [before.redis, last?.redis ?? 0];
   goals.push(
     functionGoal(`no connection to Postgres stays behind (at most ${most})`, (last?.postgres ?? 0) <= most),
-    functionGoal("no connection to Redis stays behind", (last?.redis ?? 0) <= (first?.redis ?? 0) + 1),
+    functionGoal("no connection to Redis stays behind", (last?.redis ?? 0) <= before.redis),
     functionGoal(
       `nothing lost, out of order or doubled in ${verdict.sent} messages and ${kills} kills`,
       isClean(verdict),

@@ -67,7 +67,8 @@ export interface Cast {
   agent: Agent;
   model: Model;
   policies?: ReadonlyMap<string, Policy>;
-  onSend?: (delivery: Delivery) => void;
+  /** The platform has it once this resolves. */
+  onSend?: (delivery: Delivery) => Promise<void>;
 }
 
 const leaseTtlMs = 8_000;
@@ -80,7 +81,7 @@ export function startBenchWorker({ database, queue, live, log }: Foundation, cas
     maxSendsPerSecond: Number.POSITIVE_INFINITY,
     sendIsIdempotent: true,
     async send(delivery) {
-      cast.onSend?.(delivery);
+      await cast.onSend?.(delivery);
       return { platformId: delivery.id };
     },
     find: async () => "absent",
