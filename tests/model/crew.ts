@@ -36,6 +36,9 @@ export interface Worker {
   running: Promise<void> | null;
 }
 
+/** Calls of all workers of one sequence: some hundred are usual, more than this is a worker that spins. */
+const maxCalls = 3_000;
+
 const never = new Promise<never>(() => {});
 
 /** Resolves when the worker may go on: at once, once it is thawed, or never. */
@@ -127,10 +130,13 @@ export function crew(options: CrewOptions): Crew {
   const { scheduler, store, journal, answers, nowMs } = options;
   const workers: (Worker | null)[] = Array.from({ length: slots }, () => null);
   let asked = 0;
+  let calls = 0;
   let ids = 0;
   const nextId = (): string => `id-${++ids}`;
 
   async function wire<T>(worker: Worker, label: string, arrive: () => Promise<T>): Promise<T> {
+    if (++calls === maxCalls) journal.broken("comes to rest", `${worker.owner} spins at ${label}`);
+    if (calls >= maxCalls) await never;
     await awake(worker);
     await scheduler.schedule(Promise.resolve(), `${worker.owner} ${label}`);
     const fault = label.startsWith("log.") ? worker.faults.shift() : undefined;

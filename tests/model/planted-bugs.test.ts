@@ -85,6 +85,12 @@ const bugs: Bug[] = [
     },
   },
   {
+    what: "a worker that may not release goes on without a pause",
+    stage: threads,
+    breaks: "comes to rest",
+    planted: { log: (log) => ({ ...log, release: async () => false }) },
+  },
+  {
     what: "a timer is promised and not set",
     stage: threads,
     breaks: "comes to rest",
