@@ -1,4 +1,0 @@
-import { table } from "/work/main/bench/figures.ts";
-import { waiting } from "/work/main/bench/waiting.ts";
-
-console.log(table(await waiting(14_000, () => {})));
