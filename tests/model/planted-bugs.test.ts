@@ -121,7 +121,8 @@ function deaf(log: ThreadLog): ThreadLog {
   };
 }
 
-const { numRuns, timeoutMs } = sequences(0.4);
+/** All that CI plays: each bug has to show within them. */
+const { numRuns, timeoutMs } = sequences(1);
 
 it.each(bugs)(
   "notices when $what",
