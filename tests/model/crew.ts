@@ -36,8 +36,8 @@ export interface Worker {
   running: Promise<void> | null;
 }
 
-/** Calls of all workers of one sequence: some hundred are usual, more than this is a worker that spins. */
-const maxCalls = 3_000;
+/** Calls of all workers of one sequence: a hundred or two are usual, as many as this mean that one spins. */
+const maxCalls = 800;
 
 const never = new Promise<never>(() => {});
 
