@@ -46,5 +46,5 @@ USER node
 
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.PARLEY_PORT}/healthz`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
-ENTRYPOINT ["node", "/app/bin/parley.mjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=4", "/app/bin/parley.mjs"]
 CMD ["start", "--role", "gateway"]

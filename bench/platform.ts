@@ -89,7 +89,10 @@ export async function openPlatform(parts: readonly ActorOptions[]): Promise<Plat
       return await answer;
     },
     async join(options) {
-      const child = fork(join(import.meta.dirname, "actor.ts"), [JSON.stringify(options)]);
+      const child = fork(join(import.meta.dirname, "actor.ts"), [JSON.stringify(options)], {
+        // As bin/parley.mjs has it.
+        execArgv: ["--max-semi-space-size=4"],
+      });
       await said(child, "ready");
       child.on("message", heard);
       if (options.role !== "worker") takes.add(child);
