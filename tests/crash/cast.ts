@@ -1,4 +1,5 @@
 /** The agent, the model and the channels of the harness: each of them speaks to the outside over a real connection. */
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { z } from "zod";
 import { type Agent, defineTool, type Tool } from "../../agents/agent.ts";
 import type { Prompts } from "../../agents/runtime/prompts.ts";
@@ -19,13 +20,15 @@ export const policies: ReadonlyMap<string, Policy> = new Map(
   ].map((policy) => [policy.name, policySchema.parse(policy)]),
 );
 
+/** How late this process's timers were at most: on a machine without time to spare a lease runs out by itself. */
+const lateness = monitorEventLoopDelay({ resolution: 20 });
+lateness.enable();
+export const forgetLateness = (): void => lateness.reset();
+
 async function post(url: string, body: object, signal: AbortSignal): Promise<unknown> {
   signal.throwIfAborted();
-  const response = await fetch(url, {
-    method: "POST",
-    body: JSON.stringify({ pid: process.pid, ...body }),
-    signal,
-  });
+  const facts = { pid: process.pid, lateMs: lateness.max / 1e6, ...body };
+  const response = await fetch(url, { method: "POST", body: JSON.stringify(facts), signal });
   if (!response.ok) throw new Error(`status ${response.status}`);
   return response.json();
 }

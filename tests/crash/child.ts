@@ -15,7 +15,7 @@ import { type Sweeper, startSweeper } from "../../queue/sweeper.ts";
 import { type Listing, listing } from "../../store/listing.ts";
 import { openDatabase } from "../../store/postgres.ts";
 import { bugNamed } from "./bugs/index.ts";
-import { agentOf, channelsAt, modelAt, policies, prompts, toolsAt } from "./cast.ts";
+import { agentOf, channelsAt, forgetLateness, modelAt, policies, prompts, toolsAt } from "./cast.ts";
 import type { Beginning, Envelope, Look, Order } from "./orders.ts";
 import { type Ports, portsOf } from "./parts.ts";
 import { openProbe, type Probe } from "./probe.ts";
@@ -44,6 +44,7 @@ process.on("message", (message) => {
 });
 
 async function answer(order: Order): Promise<unknown> {
+  if (order.do === "arm") forgetLateness();
   if (order.do === "begin") {
     handle = await begin(order);
     return null;

@@ -148,6 +148,7 @@ async function playOnce(stage: Stage): Promise<Pick<RunResult, "history" | "hits
     decidings: client.decidings,
     troubles: look.deliveries.filter(({ status }) => status === "uncertain" || status === "failed"),
     hit: [...crew.struck],
+    lateMs: { ...outside.ledger.lateMs },
     unquiet,
   };
   const hits = [

@@ -5,6 +5,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { jsonObjectSchema } from "../../core/json.ts";
@@ -29,12 +30,14 @@ const toolSchema = z.object({
   attempt: z.number(),
   args: jsonObjectSchema,
 });
+const lateSchema = z.object({ pid: z.number(), lateMs: z.number() });
 const modelSchema = z.object({ pid: z.number(), prompt: z.string() });
 
 export interface Ledger {
   posted: Posted[];
   tools: ToolRun[];
   models: ModelCall[];
+  lateMs: Record<number, number>;
 }
 
 export interface Outside {
@@ -57,20 +60,24 @@ export async function openOutside(): Promise<Outside> {
   });
   server.keepAliveTimeout = 60_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const own = monitorEventLoopDelay({ resolution: 20 });
+  own.enable();
   const counts = { send: 0, tool: 0, model: 0 };
   let faults: readonly Fault[] = [];
   const outside: Outside = {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    ledger: { posted: [], tools: [], models: [] },
+    ledger: { posted: [], tools: [], models: [], lateMs: {} },
     hits: new Set(),
     onPosted: () => {},
     begin(armed) {
       faults = armed;
       Object.assign(counts, { send: 0, tool: 0, model: 0 });
-      Object.assign(outside.ledger, { posted: [], tools: [], models: [] });
+      Object.assign(outside.ledger, { posted: [], tools: [], models: [], lateMs: {} });
       outside.hits.clear();
+      own.reset();
     },
     async close() {
+      own.disable();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
@@ -85,6 +92,9 @@ export async function openOutside(): Promise<Outside> {
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body: unknown = JSON.parse(await textOf(request));
+    const { pid, lateMs } = lateSchema.parse(body);
+    outside.ledger.lateMs[pid] = Math.max(outside.ledger.lateMs[pid] ?? 0, lateMs);
+    outside.ledger.lateMs[process.pid] = own.max / 1e6;
     const answer = (value: unknown): void => void response.end(JSON.stringify(value));
     switch (request.url) {
       case "/send":

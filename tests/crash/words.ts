@@ -154,6 +154,8 @@ export interface History {
   troubles: ListedTrouble[];
   /** Processes that were frozen or killed in this run. */
   hit: number[];
+  /** How long each process, the harness' own among them, was kept from running at most, by its id. */
+  lateMs: Record<number, number>;
   /** The run did not come to rest in time. */
   unquiet: string | null;
 }
