@@ -166,7 +166,7 @@ export interface Doorbell {
   /** A thread has something to deliver. */
   ringDelivery(threadId: string, delayMs?: number, lost?: boolean): Promise<void>;
   /** A timer will be due. */
-  ringTimer(timerId: string, delayMs: number): Promise<void>;
+  ringTimer(timerId: string, delayMs: number, lost?: boolean): Promise<void>;
 }
 
 /** What is shown while it happens and lost without harm: partial replies, "something changed". */

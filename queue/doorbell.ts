@@ -36,7 +36,11 @@ export function makeDoorbell(
         });
       }
       await within(
-        queues[kind].add("ring", { id }, ringOptions(lost ? `${id}@lost` : id, delayMs, Date.now())),
+        queues[kind].add(
+          "ring",
+          { id },
+          ringOptions(lost ? lostId(id, Date.now()) : id, delayMs, Date.now()),
+        ),
         RING_LIMIT_MS,
         "ring",
       );
@@ -51,11 +55,16 @@ export function makeDoorbell(
     doorbell: {
       ringThread: (threadId, lost) => ring("threads", threadId, 0, lost),
       ringDelivery: (threadId, delayMs = 0, lost = false) => ring("deliveries", threadId, delayMs, lost),
-      ringTimer: (timerId, delayMs) => ring("timers", timerId, delayMs),
+      ringTimer: (timerId, delayMs, lost) => ring("timers", timerId, delayMs, lost),
     },
     counts: () => ({ ...counts }),
   };
 }
+
+/** Rings for lost work share a job within this time; later ones get past the job of yet another worker that was killed. */
+const LOST_SLOT_MS = 4_000;
+
+const lostId = (id: string, nowMs: number): string => `${id}@lost${Math.floor(nowMs / LOST_SLOT_MS)}`;
 
 /**
  * Many rings of one id are one job, and a ring during its handler is one more job after it (`keepLastIfActive`; any

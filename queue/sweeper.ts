@@ -83,7 +83,7 @@ function makePass({ source, doorbell, log }: SweeperOptions): () => Promise<void
     {
       kind: "timers",
       find: () => source.dueTimers(IDS_A_PASS),
-      ring: (id: string) => doorbell.ringTimer(id, 0),
+      ring: (id: string) => doorbell.ringTimer(id, 0, true),
     },
   ];
   const rungAt = new Map<string, number>();
