@@ -17,7 +17,8 @@ import { openDatabase } from "../../store/postgres.ts";
 import { bugNamed } from "./bugs/index.ts";
 import { agentOf, channelsAt, forgetLateness, modelAt, policies, prompts, toolsAt } from "./cast.ts";
 import type { Beginning, Envelope, Look, Order } from "./orders.ts";
-import { type Ports, portsOf } from "./parts.ts";
+import { portsOf } from "./parts.ts";
+import type { Ports } from "./ports.ts";
 import { openProbe, type Probe } from "./probe.ts";
 import { leaseMs, sendTimeoutMs } from "./words.ts";
 

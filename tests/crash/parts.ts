@@ -1,24 +1,14 @@
-/** The ports of one process of the harness, as they are composed: what bugs replace, and what the probe wraps. */
+/** The real parts behind the ports of one process of the harness, as they are composed. */
 import type { Tool } from "../../agents/agent.ts";
 import type { Channel } from "../../channels/channel.ts";
-import type { Doorbell, Model, ThreadLog } from "../../core/ports.ts";
-import { type Approvals, approvals } from "../../store/approvals.ts";
+import type { Doorbell, Model } from "../../core/ports.ts";
+import { approvals } from "../../store/approvals.ts";
 import { threadLog } from "../../store/log.ts";
-import { type Outbox, outbox } from "../../store/outbox.ts";
+import { outbox } from "../../store/outbox.ts";
 import type { Database } from "../../store/postgres.ts";
-import { type Sweep, sweep } from "../../store/sweep.ts";
+import { sweep } from "../../store/sweep.ts";
 import type { Bug } from "./bugs/bug.ts";
-
-export interface Ports {
-  log: ThreadLog;
-  outbox: Outbox;
-  approvals: Approvals;
-  sweep: Sweep;
-  doorbell: Doorbell;
-  model: Model;
-  tools: readonly Tool[];
-  channels: readonly Channel[];
-}
+import type { Ports } from "./ports.ts";
 
 export interface World {
   model: Model;

@@ -1,7 +1,7 @@
 /** Bugs of approvals. */
 import { actionDigest } from "../../../core/approval.ts";
 import type { ThreadState } from "../../../core/thread.ts";
-import type { Ports } from "../parts.ts";
+import type { Ports } from "../ports.ts";
 import { type Bug, noFaults } from "./bug.ts";
 
 const decideAs = (

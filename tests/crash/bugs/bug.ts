@@ -1,6 +1,6 @@
 /** A planted bug: how the composition of the harness is changed so that one promise does not hold any more. */
 import type { Database } from "../../../store/postgres.ts";
-import type { Ports } from "../parts.ts";
+import type { Ports } from "../ports.ts";
 import type { Random } from "../random.ts";
 import type { AnswerPlan, Fault, Moment, Role } from "../words.ts";
 
